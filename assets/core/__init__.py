@@ -1,0 +1,1 @@
+"""Trusted tables: accepted rows and what follows from them alone."""

@@ -1,0 +1,111 @@
+-- The state of every opportunity through time: stage, amount, expected close date and owner, in force in
+-- [valid_from, valid_to).
+-- Inputs: stage_entries, exported_stage_history, exported_field_history, opportunity_versions, parameters.
+WITH field_changes AS (
+    SELECT f.opportunity_id, f.field, f.changed_at, f.old_amount, f.new_amount, f.old_date, f.new_date, f.old_value, f.new_value
+    FROM exported_field_history AS f, parameters AS p
+    WHERE f._verdict = 'accepted' AND f.changed_at < p.as_of_end AND f.field IN ('amount', 'expected_close_date', 'owner_id')
+),
+-- Before the first change of a field its old value held; the change may lie after the as-of date.
+firsts AS (
+    SELECT
+        f.opportunity_id,
+        arg_min(f.old_amount, (f.changed_at, f._row)) FILTER (f.field = 'amount') AS amount,
+        arg_min(f.old_date, (f.changed_at, f._row)) FILTER (f.field = 'expected_close_date') AS expected_close_date,
+        arg_min(f.old_value, (f.changed_at, f._row)) FILTER (f.field = 'owner_id') AS owner_id,
+        bool_or(f.field = 'amount') AS has_amount,
+        bool_or(f.field = 'expected_close_date') AS has_expected_close_date,
+        bool_or(f.field = 'owner_id') AS has_owner
+    FROM exported_field_history AS f
+    WHERE f._verdict = 'accepted'
+    GROUP BY f.opportunity_id
+),
+at_entries AS (
+    SELECT h.opportunity_id, h.entered_at, h.amount_reporting AS amount, h.expected_close_date, h.owner_id
+    FROM exported_stage_history AS h, parameters AS p
+    WHERE h._verdict = 'accepted' AND h.entered_at < p.as_of_end
+      AND (h.amount_reporting IS NOT NULL OR h.expected_close_date IS NOT NULL OR h.owner_id IS NOT NULL)
+),
+logged AS (
+    SELECT
+        opportunity_id,
+        count(amount) > 0 AS has_amount,
+        count(expected_close_date) > 0 AS has_expected_close_date,
+        count(owner_id) > 0 AS has_owner
+    FROM at_entries
+    GROUP BY opportunity_id
+),
+-- A value of the row itself holds from the beginning where no history says otherwise. The expected close date of a
+-- closed deal is overwritten at closing and tells nothing.
+from_row AS (
+    SELECT
+        v.opportunity_id,
+        v.seen_on,
+        v.is_known AND lag(v.seen_on) OVER (PARTITION BY v.opportunity_id ORDER BY v.seen_on) IS NOT NULL AS is_later,
+        CASE WHEN NOT coalesce(l.has_amount, FALSE) AND NOT coalesce(f.has_amount, FALSE) THEN v.amount END AS amount,
+        CASE
+            WHEN NOT coalesce(l.has_expected_close_date, FALSE) AND NOT coalesce(f.has_expected_close_date, FALSE)
+                 AND coalesce(v.status, 'open') = 'open' THEN v.expected_close_date
+        END AS expected_close_date,
+        CASE WHEN NOT coalesce(l.has_owner, FALSE) AND NOT coalesce(f.has_owner, FALSE) THEN v.owner_id END AS owner_id
+    FROM opportunity_versions AS v
+    LEFT JOIN logged AS l ON l.opportunity_id = v.opportunity_id
+    LEFT JOIN firsts AS f ON f.opportunity_id = v.opportunity_id
+    WHERE v.is_known OR v.is_current
+),
+changes AS (
+    SELECT
+        opportunity_id, entered_at AS changed_at, entry_number, stage, kind AS status, history,
+        NULL AS amount, NULL AS expected_close_date, NULL AS owner_id
+    FROM stage_entries
+    UNION ALL
+    SELECT opportunity_id, entered_at, NULL, NULL, NULL, NULL, amount, expected_close_date, owner_id FROM at_entries
+    UNION ALL
+    SELECT
+        opportunity_id, changed_at, NULL, NULL, NULL, NULL, new_amount, new_date,
+        CASE WHEN field = 'owner_id' THEN new_value END
+    FROM field_changes
+    UNION ALL
+    SELECT opportunity_id, TIMESTAMP '0001-01-01', NULL, NULL, NULL, NULL, amount, expected_close_date, owner_id
+    FROM firsts
+    UNION ALL
+    SELECT
+        opportunity_id,
+        CASE WHEN is_later THEN CAST(seen_on AS TIMESTAMP) ELSE TIMESTAMP '0001-01-01' END,
+        NULL, NULL, NULL, NULL, amount, expected_close_date, owner_id
+    FROM from_row
+),
+instants AS (
+    SELECT
+        opportunity_id,
+        changed_at,
+        -- Of several entries on one instant the last in the order of stage_entries stays.
+        arg_max(stage, entry_number) AS stage,
+        arg_max(status, entry_number) AS status,
+        arg_max(history, entry_number) AS history,
+        max(amount) AS amount,
+        max(expected_close_date) AS expected_close_date,
+        max(owner_id) AS owner_id
+    FROM changes
+    GROUP BY opportunity_id, changed_at
+),
+carried AS (
+    SELECT
+        opportunity_id,
+        changed_at,
+        last_value(stage IGNORE NULLS) OVER so_far AS stage,
+        last_value(status IGNORE NULLS) OVER so_far AS status,
+        last_value(history IGNORE NULLS) OVER so_far AS history,
+        last_value(amount IGNORE NULLS) OVER so_far AS amount,
+        last_value(expected_close_date IGNORE NULLS) OVER so_far AS expected_close_date,
+        last_value(owner_id IGNORE NULLS) OVER so_far AS owner_id
+    FROM instants
+    WINDOW so_far AS (PARTITION BY opportunity_id ORDER BY changed_at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+)
+SELECT
+    opportunity_id,
+    changed_at AS valid_from,
+    lead(changed_at) OVER (PARTITION BY opportunity_id ORDER BY changed_at) AS valid_to,
+    status, stage, amount, expected_close_date, owner_id, history
+FROM carried
+WHERE stage IS NOT NULL

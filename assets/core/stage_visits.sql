@@ -1,0 +1,62 @@
+-- Stays in open stages, censored at the end of the as-of date.
+-- Inputs: stage_entries, episodes, working_days, parameters, stages.
+WITH steps AS (
+    SELECT
+        opportunity_id, entry_number, stage, kind, position, entered_at, history,
+        lag(kind) OVER deal AS kind_before,
+        lag(position) OVER deal AS position_before,
+        lead(kind) OVER deal AS next_kind,
+        lead(stage) OVER deal AS next_stage,
+        lead(position) OVER deal AS next_position,
+        lead(entered_at) OVER deal AS exited_at
+    FROM stage_entries
+    WINDOW deal AS (PARTITION BY opportunity_id ORDER BY entry_number)
+),
+visits AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY opportunity_id ORDER BY entry_number) AS visit_number,
+        row_number() OVER (PARTITION BY opportunity_id, stage ORDER BY entry_number) = 1 AS is_first,
+        row_number() OVER (PARTITION BY opportunity_id, stage ORDER BY entry_number DESC) = 1 AS is_latest
+    FROM steps
+    WHERE kind = 'open'
+)
+SELECT
+    v.opportunity_id,
+    v.visit_number,
+    v.stage,
+    v.position,
+    v.entered_at,
+    CASE
+        WHEN v.kind_before IS NULL THEN 'new'
+        WHEN v.kind_before <> 'open' THEN 'reopened'
+        WHEN v.position_before < v.position THEN 'advanced'
+        ELSE 'regressed'
+    END AS entry_kind,
+    v.exited_at,
+    CASE
+        WHEN v.next_kind IS NULL THEN NULL
+        WHEN v.next_kind <> 'open' THEN v.next_kind
+        WHEN v.next_position > v.position THEN 'advanced'
+        ELSE 'regressed'
+    END AS exit_kind,
+    v.next_stage,
+    v.next_position,
+    v.is_first,
+    v.is_latest,
+    e.owner_id,
+    e.amount,
+    date_diff('microsecond', v.entered_at, coalesce(v.exited_at, p.as_of_end)) / 86400000000.0 AS dwell_days,
+    greatest(coalesce(w_out.number, w_asof.number) - w_in.number, 0) AS dwell_working_days,
+    v.history
+FROM visits AS v
+CROSS JOIN parameters AS p
+-- The state just before the exit: the last episode of the visit.
+LEFT JOIN (
+    SELECT
+        opportunity_id, coalesce(valid_to, TIMESTAMP '9999-12-31') AS ends_at, owner_id, amount
+    FROM episodes
+) AS e ON e.opportunity_id = v.opportunity_id AND e.ends_at = coalesce(v.exited_at, TIMESTAMP '9999-12-31')
+LEFT JOIN working_days AS w_in ON w_in.day = CAST(v.entered_at AS DATE)
+LEFT JOIN working_days AS w_out ON w_out.day = CAST(v.exited_at AS DATE)
+LEFT JOIN working_days AS w_asof ON w_asof.day = p.as_of

@@ -1,0 +1,176 @@
+"""The trusted tables as assets: what every metric, score and forecast is built from.
+
+What belongs here: one asset per table of quality/tables/core.py. What does not: reading and judging of exports
+(assets/exports) and anything counted.
+"""
+
+from datetime import date, timedelta
+
+import dagster as dg
+import pandas as pd
+
+from assets.core import calendar as calendars
+from assets.declare import table_asset
+from assets.exports.settings import Configuration
+from assets.query import Parquet, Query, sql_beside
+from models.settings import Company
+from quality.tables.core import CORE
+
+GROUP = "core"
+_TABLES = CORE.tables
+_CALENDAR_YEARS = 20
+
+
+@table_asset(_TABLES["parameters"], GROUP)
+def parameters(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam[date], export_date: dg.ResourceParam[date]) -> pd.DataFrame:
+    limits = company.thresholds
+    return pd.DataFrame(
+        {
+            "as_of": [pd.Timestamp(as_of)],
+            "as_of_end": [calendars.day_after(as_of)],
+            "export_date": [pd.Timestamp(export_date)],
+            "overtime_factor": [limits.overtime_factor],
+            "overtime_minimum_visits": [limits.overtime_minimum_visits],
+            "zombie_days": [limits.zombie_days],
+            "zombie_close_overdue_days": [limits.zombie_close_overdue_days],
+            "small_sample": [limits.small_sample],
+            "language": [company.language],
+        }
+    )
+
+
+@table_asset(_TABLES["stages"], GROUP)
+def stages(company: dg.ResourceParam[Configuration]) -> pd.DataFrame:
+    return stage_rows(company)
+
+
+def stage_rows(company: Company) -> pd.DataFrame:
+    """The configured stages by the contract ``stages``."""
+    rows = []
+    for p in company.pipelines:
+        for position, s in enumerate(p.stages, start=1):
+            rows.append((company.stage_key(p, s.key), p.key, position, "open", s.names, s.benchmark_conversion, s.benchmark_days, s.default_probability))
+        rows.append((company.stage_key(p, "won"), p.key, len(p.stages) + 1, "won", p.won.labels, None, None, 1.0))
+        rows.append((company.stage_key(p, "lost"), p.key, 0, "lost", p.lost.labels, None, None, 0.0))
+    names = ["stage", "pipeline", "position", "kind", "labels", "benchmark_conversion", "benchmark_days", "default_probability"]
+    frame = pd.DataFrame(rows, columns=names)
+    labels = frame.pop("labels")
+    return frame.assign(label_en=[x.en for x in labels], label_zh=[x.zh for x in labels])
+
+
+@table_asset(_TABLES["calendar"], GROUP)
+def calendar(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam[date]) -> pd.DataFrame:
+    return calendars.periods(as_of, company.fiscal_year_start_month, company.reporting)
+
+
+@table_asset(_TABLES["working_days"], GROUP)
+def working_days(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam[date]) -> pd.DataFrame:
+    return calendars.working_days(date(as_of.year - _CALENDAR_YEARS, 1, 1), as_of + timedelta(days=366), company.country)
+
+
+@table_asset(_TABLES["opportunity_versions"], GROUP)
+def opportunity_versions(exported_opportunities: Parquet, parameters: Parquet) -> Query:
+    return Query(sql_beside(__file__, "opportunity_versions"), {"exported_opportunities": exported_opportunities, "parameters": parameters})
+
+
+@table_asset(_TABLES["stage_dates"], GROUP)
+def stage_dates(exported_opportunities: Parquet, company: dg.ResourceParam[Configuration]) -> Query:
+    return Query(stage_dates_sql(company), {"exported_opportunities": exported_opportunities})
+
+
+def stage_dates_sql(company: Configuration) -> str:
+    """SELECT of every configured "date entered" column as rows; none where none is configured."""
+    keys = list(company.exports.tables["opportunities"].stage_dates)
+    pipeline = company.pipelines[0]
+    selects = [
+        f"""SELECT opportunity_id, '{company.stage_key(pipeline, key)}' AS stage, "stage_date:{key}" AS entered_at
+        FROM exported_opportunities WHERE _verdict = 'accepted' AND "stage_date:{key}" IS NOT NULL"""
+        for key in keys
+    ]
+    nothing = "SELECT opportunity_id, CAST(NULL AS VARCHAR) AS stage, CAST(NULL AS TIMESTAMP) AS entered_at FROM exported_opportunities WHERE FALSE"
+    return " UNION ALL ".join(selects or [nothing])
+
+
+@table_asset(_TABLES["stage_entries"], GROUP)
+def stage_entries(opportunity_versions: Parquet, exported_stage_history: Parquet, stage_dates: Parquet, stages: Parquet, parameters: Parquet) -> Query:
+    tables = {
+        "opportunity_versions": opportunity_versions,
+        "exported_stage_history": exported_stage_history,
+        "stage_dates": stage_dates,
+        "stages": stages,
+        "parameters": parameters,
+    }
+    return Query(sql_beside(__file__, "stage_entries"), tables)
+
+
+@table_asset(_TABLES["episodes"], GROUP)
+def episodes(
+    stage_entries: Parquet, exported_stage_history: Parquet, exported_field_history: Parquet, opportunity_versions: Parquet, parameters: Parquet
+) -> Query:
+    tables = {
+        "stage_entries": stage_entries,
+        "exported_stage_history": exported_stage_history,
+        "exported_field_history": exported_field_history,
+        "opportunity_versions": opportunity_versions,
+        "parameters": parameters,
+    }
+    return Query(sql_beside(__file__, "episodes"), tables)
+
+
+@table_asset(_TABLES["stage_visits"], GROUP)
+def stage_visits(stage_entries: Parquet, episodes: Parquet, working_days: Parquet, parameters: Parquet) -> Query:
+    tables = {"stage_entries": stage_entries, "episodes": episodes, "working_days": working_days, "parameters": parameters}
+    return Query(sql_beside(__file__, "stage_visits"), tables)
+
+
+@table_asset(_TABLES["opportunities"], GROUP)
+def opportunities(
+    opportunity_versions: Parquet,
+    stage_entries: Parquet,
+    episodes: Parquet,
+    stages: Parquet,
+    exported_owners: Parquet,
+    exported_activities: Parquet,
+    parameters: Parquet,
+    company: dg.ResourceParam[Configuration],
+) -> Query:
+    tables = {
+        "opportunity_versions": opportunity_versions,
+        "stage_entries": stage_entries,
+        "episodes": episodes,
+        "stages": stages,
+        "exported_owners": exported_owners,
+        "exported_activities": exported_activities,
+        "parameters": parameters,
+        "immutable": pd.DataFrame({"field": pd.Series(company.immutable_fields, dtype="str")}),
+    }
+    return Query(sql_beside(__file__, "opportunities"), tables)
+
+
+@table_asset(_TABLES["opportunity_segments"], GROUP)
+def opportunity_segments(opportunities: Parquet, company: dg.ResourceParam[Configuration]) -> Query:
+    return Query(segments_sql(company), {"opportunities": opportunities})
+
+
+def segments_sql(company: Company) -> str:
+    """SELECT of the one member per opportunity and dimension; ``unassigned`` where the field is empty."""
+    members = {"all": "'all'"} | {name: _member(name, company) for name in company.segments}
+    return " UNION ALL ".join(
+        f"SELECT opportunity_id, '{dimension}' AS dimension, coalesce({member}, 'unassigned') AS member FROM opportunities"
+        for dimension, member in members.items()
+    )
+
+
+def _member(segment: str, company: Company) -> str:
+    if segment == "amount_band":
+        return _amount_band(company.amount_bands)
+    field = {"owner": "owner_id"}.get(segment, segment)
+    return f"nullif(trim({field}), '')"
+
+
+def _amount_band(bounds: tuple[float, ...]) -> str:
+    """CASE that names the band of an amount; a bound belongs to the band below it."""
+    cases = [f"WHEN amount <= {bounds[0]:.2f} THEN '<= {bounds[0]:,.0f}'"] if bounds else []
+    cases += [f"WHEN amount <= {high:.2f} THEN '{low:,.0f} - {high:,.0f}'" for low, high in zip(bounds, bounds[1:])]
+    last = f"'> {bounds[-1]:,.0f}'" if bounds else "'any amount'"
+    return f"CASE WHEN amount IS NULL THEN NULL {' '.join(cases)} ELSE {last} END"

@@ -1,0 +1,105 @@
+"""Salesforce: API names (data export, Data Loader, warehouse copies) and the labels of English reports.
+
+Since case, blanks and underscores do not matter, ``StageName`` also stands for ``stage_name``. Salesforce has one
+close date for what is expected and for what happened: it is read as both, and is a closing only of a closed deal.
+"""
+
+from assets.exports.crm.declaration import Crm
+
+CRM = Crm(
+    name="salesforce",
+    headers={
+        "opportunities": {
+            "opportunity_id": ("Id", "Opportunity ID", "OppID"),
+            "account_id": (("AccountId", "Account.Name", "Account Name"),),
+            "name": ("Name", "Opportunity Name"),
+            "opportunity_type": ("Type",),
+            "owner_id": (("OwnerId", "Owner.Name", "Opportunity Owner"),),
+            "stage": ("StageName", "Stage"),
+            "amount": ("Amount",),
+            "currency": ("CurrencyIsoCode", "Amount Currency", "Opportunity Currency"),
+            "created_at": ("CreatedDate",),
+            "updated_at": (("LastModifiedDate", "SystemModstamp"),),
+            "expected_close_date": ("CloseDate",),
+            "closed_at": ("CloseDate",),
+            "is_closed": ("IsClosed", "Closed"),
+            "is_won": ("IsWon", "Won"),
+            "loss_reason": ("LossReason", "Loss_Reason__c", "Closed Lost Reason"),
+            "source": ("LeadSource",),
+            "industry": ("Industry", "Account.Industry", "Account: Industry"),
+            "forecast_category": (("ForecastCategoryName", "ForecastCategory"),),
+            "crm_probability": ("Probability", "Probability (%)"),
+            "is_deleted": ("IsDeleted",),
+            "next_step": ("NextStep",),
+            "notes": ("Description",),
+        },
+        "stage_history": {
+            "opportunity_id": ("OpportunityId", "OppID", "Opportunity ID"),
+            "stage": ("StageName", "To Stage", "Stage"),
+            "entered_at": (("CreatedDate", "Last Modified", "SystemModstamp"),),
+            "amount": ("Amount",),
+            "expected_close_date": ("CloseDate",),
+            "forecast_category": ("ForecastCategory",),
+        },
+        "field_history": {
+            "opportunity_id": ("OpportunityId", "Opportunity ID"),
+            "field": ("Field", "Field / Event"),
+            "old_value": ("OldValue",),
+            "new_value": ("NewValue",),
+            "changed_at": (("CreatedDate", "Edit Date"),),
+        },
+        "leads": {
+            "lead_id": ("Id", "Lead ID"),
+            "source": ("LeadSource",),
+            "captured_at": ("CreatedDate", "Create Date"),
+            "account_name": (("Company", "Company / Account"),),
+            "industry": ("Industry",),
+            "region": (("State", "State/Province", "Country"),),
+            "annual_revenue": ("AnnualRevenue",),
+            "contact": ("Name", "Full Name"),
+            "title": ("Title",),
+            "phone": ("Phone",),
+            "email": ("Email",),
+            "need": ("Description",),
+            "status": ("Status", "Lead Status"),
+            "owner_id": (("OwnerId", "Lead Owner"),),
+            "converted_opportunity_id": ("ConvertedOpportunityId",),
+        },
+        "accounts": {
+            "account_id": (("Id", "Account ID", "Name"),),
+            "name": ("Name", "Account Name"),
+            "industry": ("Industry",),
+            "annual_revenue": ("AnnualRevenue",),
+            "employees": (("NumberOfEmployees", "Employees"),),
+            "region": (("BillingCountry", "BillingState", "Billing Country", "Billing State/Province"),),
+            "tier": (("Tier", "Segment", "Rating"),),
+        },
+        "contact_roles": {
+            "opportunity_id": ("OpportunityId", "Opportunity ID"),
+            "contact_id": ("ContactId", "Contact ID"),
+            "role": ("Role",),
+        },
+        "activities": {
+            "activity_id": ("Id", "Activity ID"),
+            "opportunity_id": (("WhatId", "Opportunity ID"),),
+            "lead_id": ("WhoId", "Lead ID"),
+            "kind": (("TaskSubtype", "EventSubtype", "Type"),),
+            "happened_at": (("ActivityDateTime", "ActivityDate", "Date", "CreatedDate"),),
+            "owner_id": (("OwnerId", "Assigned"),),
+            "direction": ("CallType",),
+            "text": (("Description", "Subject"),),
+        },
+        "owners": {
+            "owner_id": ("Id", "User ID"),
+            "name": ("Name", "Full Name"),
+            "team": (("Department", "Division", "UserRoleId", "Role"),),
+            "manager_id": ("ManagerId",),
+        },
+        "splits": {
+            "opportunity_id": ("OpportunityId", "Opportunity ID"),
+            "owner_id": ("SplitOwnerId", "Split Owner ID"),
+            "share": ("SplitPercentage", "Percent"),
+        },
+    },
+    percent={"opportunities": ("crm_probability",), "splits": ("share",)},
+)

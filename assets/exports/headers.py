@@ -1,0 +1,198 @@
+"""Maps the headers of a file to the canonical columns of its table.
+
+What belongs here: which header is which column, the unit a header states, and what is wrong with the mapping.
+What does not: any CRM's own spellings (assets/exports/crm) and reading values (assets/exports/parsing.py).
+
+A canonical column is claimed by what the configuration names, else by the CRM's spellings of it and its own name:
+to the letter if a header is, else without regard to case, blanks, underscores and hyphens. Two headers that claim
+one column are an error, never a choice.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from assets.exports.crm.declaration import Crm, Spelling
+from assets.exports.errors import HeaderProblems, SourceProblems, listed, nearest, shown
+from assets.exports.settings import TableSource
+from models.settings import Company
+
+STAGE_DATE = "stage_date:"
+"""Prefix of the columns that hold the time of entering a stage, followed by the stage's key."""
+
+SCALES = {
+    "元": 1, "千": 1_000, "千元": 1_000, "万": 10_000, "万元": 10_000, "十万": 100_000, "百万": 1_000_000, "百万元": 1_000_000,
+    "千万": 10_000_000, "千万元": 10_000_000, "亿": 100_000_000, "亿元": 100_000_000, "w": 10_000,
+    "k": 1_000, "thousand": 1_000, "thousands": 1_000, "m": 1_000_000, "mn": 1_000_000, "mio": 1_000_000,
+    "million": 1_000_000, "millions": 1_000_000, "b": 1_000_000_000, "bn": 1_000_000_000, "billion": 1_000_000_000,
+}  # fmt: skip
+"""What an amount's unit multiplies by, in lower case."""
+
+_SCALE = "|".join(sorted(SCALES, key=len, reverse=True))
+_UNIT = re.compile(rf"(?:(?P<before>[A-Z]{{3}})\s*)?(?P<scale>(?i:in\s+)?(?i:{_SCALE}))?(?:\s*(?P<after>[A-Z]{{3}}))?|(?P<percent>%)")
+_IN_BRACKETS = re.compile(r"^(?P<base>.*?)\s*[(\[【](?P<unit>[^()\[\]【】]*)[)\]】]\s*$")
+_AFTER_A_MARK = re.compile(r"^(?P<base>.+?)\s*[/_:,]\s*(?P<unit>[千万百十亿]*元|万|亿|%)\s*$")
+
+_IGNORED = re.compile(r"[\s_\-\ufeff\u200b]+")
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header taken apart: its name without the unit, and what the unit says."""
+
+    base: str
+    scale: Decimal | None = None
+    is_percent: bool = False
+    currency: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """Where a canonical column comes from: the position of its header in the file, and what the header says."""
+
+    position: int
+    header: str
+    scale: Decimal | None = None
+    is_percent: bool = False
+    currency: str | None = None
+
+
+@dataclass(frozen=True)
+class HeaderMap:
+    """One file's mapping: canonical column (or ``stage_date:<key>``) to its place, and headers nobody claims."""
+
+    columns: Mapping[str, Column]
+    unmapped: tuple[str, ...] = field(default=())
+
+
+def fold(name: str) -> str:
+    """A header without what does not matter: width, case, blanks, underscores, hyphens, byte-order marks."""
+    return _IGNORED.sub("", unicodedata.normalize("NFKC", name)).casefold()
+
+
+def take_apart(header: str) -> Header:
+    """The name and the unit of a header: 金额(万元) is 金额 × 10000, ``Amount (USD k)`` is Amount × 1000 in USD."""
+    plain = unicodedata.normalize("NFKC", header).strip("\ufeff\u200b \t\r\n")
+    match = _IN_BRACKETS.match(plain) or _AFTER_A_MARK.match(plain)
+    unit = _UNIT.fullmatch(match["unit"].strip()) if match else None
+    if unit is None or not match["base"] or not unit[0]:
+        return Header(plain)
+    scale = re.sub(r"^in\s+", "", unit["scale"].casefold()) if unit["scale"] else None
+    currency = unit["before"] or unit["after"]
+    return Header(match["base"].strip(), Decimal(SCALES[scale]) if scale else None, unit["percent"] is not None, currency)
+
+
+def check_source(contract: sa.Table, source: TableSource, company: Company) -> None:
+    """Raise SourceProblems where the configuration of a table names columns or stages that there are not."""
+    where = f"exports.tables.{contract.name}"
+    known = [c.name for c in contract.columns]
+    named = [("columns", source.columns), ("constants", source.constants), ("required", source.required)]
+    problems = [
+        f"{where}.{key}: {shown(name)} is not a column of {contract.name}; expected one of {', '.join(known)}{nearest([name], known)}"
+        for key, names in named
+        for name in names
+        if name not in known
+    ]
+    problems += [f"{where}: {name} stands in columns and in constants; keep one" for name in source.constants if name in source.columns]
+    stages = {key for p in company.pipelines for s in (*(s.key for s in p.stages), "won", "lost") for key in (s, f"{p.key}:{s}")}
+    if source.stage_dates and contract.name != "opportunities":
+        problems.append(f"{where}.stage_dates: only opportunities have them; move them to exports.tables.opportunities.stage_dates")
+    problems += [
+        f"{where}.stage_dates: {shown(key)} is not a stage; expected one of {', '.join(sorted(stages))}{nearest([key], stages)}"
+        for key in source.stage_dates
+        if key not in stages
+    ]
+    if problems:
+        raise SourceProblems(problems)
+
+
+def required_columns(contract: sa.Table, source: TableSource) -> list[str]:
+    """Canonical columns that a file of the table must have: the contract's and the configured ones."""
+    return [c.name for c in contract.columns if not c.nullable or c.name in source.required]
+
+
+def map_headers(headers: Sequence[str], contract: sa.Table, source: TableSource, crm: Crm, file_name: str) -> HeaderMap:
+    """Map one file's headers to the columns of ``contract`` and to its configured stage dates.
+
+    Raises HeaderProblems with every problem: a required column without a header, a configured header that is not
+    there, two headers for one column, one header twice. Empty headers name nothing and are left out.
+    """
+    columns: dict[str, Column] = {}
+    problems: list[str] = []
+    wanted = {name: source.columns.get(name) for name in contract.columns.keys()}
+    wanted |= {STAGE_DATE + key: header for key, header in source.stage_dates.items()}
+    for name, configured in wanted.items():
+        if configured is not None:
+            spellings: tuple[Spelling, ...] = (configured,)
+        else:
+            spellings = (*crm.headers.get(contract.name, {}).get(name, ()), name)
+        found = _claims(headers, spellings)
+        if name in source.constants:
+            if found:
+                problems.append(
+                    f"{file_name}: exports.tables.{contract.name}.constants gives {name} one value, but the header "
+                    f"{shown(headers[found[0]])} holds it; remove the constant or rename the header"
+                )
+        elif len(found) > 1:
+            problems.append(_several(headers, found, contract, name, file_name))
+        elif found:
+            apart = take_apart(headers[found[0]])
+            columns[name] = Column(found[0], headers[found[0]], apart.scale, apart.is_percent, apart.currency)
+        elif configured is not None:
+            key = f"stage_dates.{name.removeprefix(STAGE_DATE)}" if name.startswith(STAGE_DATE) else f"columns.{name}"
+            problems.append(
+                f"{file_name}: exports.tables.{contract.name}.{key} names the header {shown(configured)}; "
+                f"the file has {listed(h for h in headers if h)}{nearest([configured], headers)}"
+            )
+    given = {*columns, *source.constants, *crm.constants.get(contract.name, ()), *source.columns}
+    problems += [_missing(headers, contract, crm, name, file_name) for name in required_columns(contract, source) if name not in given]
+    if problems:
+        raise HeaderProblems(problems)
+    used = {c.position for c in columns.values()}
+    return HeaderMap(columns, tuple(h for i, h in enumerate(headers) if h.strip() and i not in used))
+
+
+def _claims(headers: Sequence[str], spellings: Sequence[Spelling]) -> list[int]:
+    """Positions of the headers that one column's spellings name: to the letter if any, else folded, else without unit."""
+    forms = (
+        (lambda h: h.strip("\ufeff"), lambda s: s),
+        (fold, fold),
+        (lambda h: fold(take_apart(h).base), fold),
+    )
+    for of_header, of_spelling in forms:
+        there: dict[str, list[int]] = {}
+        for i, header in enumerate(headers):
+            if header.strip():
+                there.setdefault(of_header(header), []).append(i)
+        found = [_first(there, [of_spelling(s) for s in ((spelling,) if isinstance(spelling, str) else spelling)]) for spelling in spellings]
+        claims = sorted({i for positions in found for i in positions})
+        if claims:
+            return claims
+    return []
+
+
+def _first(there: Mapping[str, list[int]], in_order: Sequence[str]) -> list[int]:
+    return next((there[s] for s in in_order if s in there), [])
+
+
+def _several(headers: Sequence[str], found: Sequence[int], contract: sa.Table, name: str, file_name: str) -> str:
+    if len({headers[i] for i in found}) == 1:
+        return f"{file_name}: the header {shown(headers[found[0]])} stands there {len(found)} times; rename or remove all but one"
+    return (
+        f"{file_name}: the headers {listed(headers[i] for i in found)} all stand for {name}; "
+        f"choose one under exports.tables.{contract.name}.columns.{name} in the configuration"
+    )
+
+
+def _missing(headers: Sequence[str], contract: sa.Table, crm: Crm, name: str, file_name: str) -> str:
+    declared = crm.headers.get(contract.name, {}).get(name, ())
+    looked_for = [s for spelling in declared for s in ((spelling,) if isinstance(spelling, str) else spelling)] + [name]
+    return (
+        f"{file_name}: missing required column {name}: looked for headers {', '.join(dict.fromkeys(looked_for))}; "
+        f"the file has {listed(h for h in headers if h.strip())}{nearest(looked_for, (h for h in headers if h.strip()))}; "
+        f"map it under exports.tables.{contract.name}.columns in the configuration"
+    )

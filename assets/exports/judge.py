@@ -1,0 +1,239 @@
+"""Decides of every exported row whether it can be trusted: accepted, superseded or rejected, with every reason.
+
+What belongs here: deriving the ok_ columns of the rules (judging/*.sql), having the expectations checked, giving
+the verdict. What does not: reading files, and what is built from accepted rows.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import sqlalchemy as sa
+
+from assets.exports.settings import Configuration
+from assets.query import Engine, Query, Relation, sql_beside
+from models.settings import Company
+from quality.expectations import Expectation, expectations_of, find
+from quality.tables import EXPORTED
+from quality.tables.columns import key_columns
+
+VERDICTS = ("accepted", "superseded", "rejected")
+
+_OWN_SQL = ("opportunities", "stage_history", "field_history", "activities", "leads")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What judging needs to know of one table's neighbours.
+
+    ``parents`` has one row per exported opportunity id (opportunity_id, pipeline_key, created_at, closed_at,
+    currency, is_accepted); ``owners`` the known owner ids; both are empty tables where nothing is exported.
+    """
+
+    parents: pa.Table
+    owners: pa.Table
+    rates: pa.Table
+
+
+NO_PARENTS = pa.schema(
+    [
+        ("opportunity_id", pa.string()),
+        ("pipeline_key", pa.string()),
+        ("created_at", pa.timestamp("us")),
+        ("closed_at", pa.timestamp("us")),
+        ("currency", pa.string()),
+        ("is_accepted", pa.bool_()),
+    ]
+).empty_table()
+
+
+def stage_spellings(company: Company) -> pd.DataFrame:
+    """One row per known spelling: pipeline, spelling (lower case, trimmed), stage key, kind (open, won, lost, none)."""
+    rows = []
+    for p in company.pipelines:
+        for s in p.stages:
+            rows += [(p.key, spelling, company.stage_key(p, s.key), "open") for spelling in (s.key, *s.spellings)]
+        rows += [(p.key, spelling, company.stage_key(p, "won"), "won") for spelling in ("won", *p.won.spellings)]
+        rows += [(p.key, spelling, company.stage_key(p, "lost"), "lost") for spelling in ("lost", *p.lost.spellings)]
+        rows += [(p.key, spelling, None, "none") for spelling in p.other_events]
+    frame = pd.DataFrame(rows, columns=["pipeline", "spelling", "stage", "kind"])
+    frame["spelling"] = frame["spelling"].str.strip().str.lower()
+    return frame.drop_duplicates(["pipeline", "spelling"])
+
+
+def pipeline_spellings(company: Company) -> pd.DataFrame:
+    """One row per known spelling of a pipeline: spelling (lower case, trimmed), pipeline."""
+    rows = [(spelling.strip().lower(), p.key) for p in company.pipelines for spelling in (p.key, *p.spellings)]
+    return pd.DataFrame(rows, columns=["spelling", "pipeline"]).drop_duplicates("spelling")
+
+
+def exchange_rates(company: Company, exported: pa.Table | None, as_of: date) -> pa.Table:
+    """One row per currency: the rate into the reporting currency in force at ``as_of``.
+
+    Exported rates go before configured ones; the reporting currency has rate 1.
+    """
+    rates = {**company.exchange_rates, company.currency: 1.0}
+    if exported is not None and exported.num_rows:
+        dated = exported.to_pandas()
+        dated = dated[pd.to_datetime(dated["valid_from"]) <= pd.Timestamp(as_of)].sort_values("valid_from")
+        rates.update(dated.groupby(dated["currency"].str.strip().str.upper())["rate"].last())
+        rates[company.currency] = 1.0
+    return pa.table({"currency": pa.array(list(rates)), "rate": pa.array(list(rates.values()), pa.float64())})
+
+
+def facts(company: Configuration, rows: pa.Table, owners: pa.Table, export_date: date) -> pd.DataFrame:
+    """The one row about company and export that the judging SQL joins to every row."""
+    configured = company.exports.tables
+    evidence = [rows[c].null_count < rows.num_rows for c in ("contract_effective_at", "first_payment_at") if c in rows.column_names]
+    return pd.DataFrame(
+        {
+            "only_pipeline": [company.pipelines[0].key if len(company.pipelines) == 1 else None],
+            "outcome_from": [company.outcome_from],
+            "reporting_currency": [company.currency],
+            "export_end": [pd.Timestamp(export_date) + pd.Timedelta(days=1)],
+            "has_owners": [owners.num_rows > 0],
+            "has_history": ["stage_history" in configured or bool(configured["opportunities"].stage_dates)],
+            "has_contract_facts": [any(evidence)],
+            "has_owner_column": ["owner_id" in rows.column_names and rows["owner_id"].null_count < rows.num_rows],
+        }
+    ).astype({"only_pipeline": "str"} if len(company.pipelines) == 1 else {"only_pipeline": "object"})
+
+
+def expected_of(company: Configuration, table_name: str) -> list[Expectation]:
+    """The expectations of one exported table under the company's severities and required columns."""
+    source = company.exports.tables.get(table_name)
+    required = list(source.required) if source else []
+    if table_name == "opportunities" and source and "stage_history" not in company.exports.tables and not source.stage_dates:
+        required.append("stage")
+    return expectations_of(EXPORTED[table_name], company.severities, required)
+
+
+def judge(
+    table_name: str,
+    rows: pa.Table,
+    faults: pa.Table,
+    company: Configuration,
+    engine: Engine,
+    export_date: date,
+    neighbours: Judged,
+) -> pa.Table:
+    """Every row of one export with its derived columns, ``_reasons``, ``_verdict`` and ``_is_stale``.
+
+    ``rows`` and ``faults`` are those of assets.exports.reading. A row is rejected if an expectation of severity
+    reject or critical fails, or if a required value could not be read; of rows with the same key the newest not
+    rejected is accepted and the others are superseded.
+    """
+    contract = EXPORTED[table_name]
+    rows = rows.append_column("_row", pa.array(np.arange(rows.num_rows, dtype=np.int64)))
+    expected = expected_of(company, table_name)
+    judged = engine.arrow(Query(_judging_sql(table_name, contract), _inputs(table_name, rows, company, export_date, neighbours)))
+    places = rows.select(["_file", "_line", "_row"]).to_pandas()
+    unread = faults.to_pandas().merge(places, on=["_file", "_line"], how="inner", validate="m:1")
+    failures = _failures(judged, unread, expected)
+    keyed = judged.append_column("_changed_at", judged["updated_at"] if "updated_at" in judged.column_names else pa.nulls(judged.num_rows, pa.timestamp("us")))
+    tables = {"judged": keyed, "failures": failures, "unread": _shown(unread, contract)}
+    return engine.arrow(Query(_verdict_sql(key_columns(contract)), tables))
+
+
+def _judging_sql(table_name: str, contract: sa.Table) -> str:
+    own = table_name if table_name in _OWN_SQL else "children" if contract.info["rules"] else "plain"
+    return sql_beside(__file__, f"judging/{own}")
+
+
+def _inputs(table_name: str, rows: pa.Table, company: Configuration, export_date: date, neighbours: Judged) -> Mapping[str, Relation]:
+    return {
+        "rows": rows,
+        "facts": facts(company, rows, neighbours.owners, export_date),
+        "stage_spellings": stage_spellings(company),
+        "pipeline_spellings": pipeline_spellings(company),
+        "rates": neighbours.rates,
+        "owners": neighbours.owners,
+        "parents": neighbours.parents,
+    }
+
+
+def _failures(judged: pa.Table, unread: pd.DataFrame, expected: list[Expectation]) -> pa.Table:
+    """One row per failed expectation and row: _row, code, rejects.
+
+    A value that could not be read rejects its row where the column is required; it is not called missing too.
+    """
+    required = {e.column for e in expected if e.kind == "present" and e.severity != "warning"}
+    rejects = unread["column"].isin(required) | (unread["code"] == "ragged_row")
+    hidden = set(zip(unread["_row"], unread["column"]))
+    parts = [pd.DataFrame({"_row": unread["_row"], "code": unread["code"], "rejects": rejects})]
+    findings = find(_for_expectations(judged, expected), expected)
+    for finding in findings:
+        e = finding.expectation
+        failed = finding.failed
+        if e.kind == "present" and hidden:
+            failed = np.array([row for row in failed if (row, e.column) not in hidden], dtype=np.int64)
+        parts.append(pd.DataFrame({"_row": failed, "code": e.code, "rejects": e.severity != "warning"}))
+    table = pd.concat(parts, ignore_index=True).astype({"_row": "int64", "code": "str", "rejects": "bool"})
+    return pa.Table.from_pandas(table, preserve_index=False)
+
+
+def _shown(unread: pd.DataFrame, contract: sa.Table) -> pa.Table:
+    """Values that could not be read as they may be shown: masked where their column is private."""
+    private = {c.name for c in contract.columns if c.info["private"]}
+    shown = unread[["_row", "column", "value", "expected"]].copy()
+    shown["value"] = shown["value"].where(~shown["column"].isin(private), "***")
+    schema = pa.schema([("_row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("expected", pa.string())])
+    return pa.Table.from_pandas(shown, schema=schema, preserve_index=False)
+
+
+def _for_expectations(judged: pa.Table, expected: Iterable[Expectation]) -> pd.DataFrame:
+    """The columns that are checked, flags as nullable booleans and decimals as floats."""
+    wanted = [name for name in dict.fromkeys(e.column for e in expected) if name in judged.column_names]
+    chosen = judged.select(wanted)
+    for position, declared in enumerate(chosen.schema):
+        if pa.types.is_decimal(declared.type):
+            chosen = chosen.set_column(position, declared.name, chosen[declared.name].cast(pa.float64()))
+    return chosen.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype()}.get)
+
+
+def _verdict_sql(keys: list[str]) -> str:
+    """SELECT of every judged row with its verdict; rows are versions of one another if their keys are equal."""
+    key = ", ".join(keys)
+    complete = " AND ".join(f"{k} IS NOT NULL" for k in keys)
+    newest = "j._snapshot DESC NULLS LAST, j._changed_at DESC NULLS LAST, j._row DESC"
+    same_key = ", ".join(f"j.{k}" for k in keys)
+    return f"""
+    WITH reasons AS (
+        SELECT _row, list_sort(list(DISTINCT code)) AS reasons, bool_or(rejects) AS is_rejected FROM failures GROUP BY _row
+    ),
+    repeated AS (
+        SELECT {key} FROM judged WHERE {complete} GROUP BY {key} HAVING count(*) > 1
+    ),
+    aside AS (
+        SELECT _row, list(struct_pack("column" := "column", "value" := "value", expected := expected) ORDER BY "column") AS set_aside
+        FROM unread GROUP BY _row
+    ),
+    versions AS (
+        SELECT
+            j._row,
+            coalesce(r.is_rejected, FALSE) AS is_rejected,
+            row_number() OVER (PARTITION BY {same_key}, coalesce(r.is_rejected, FALSE) ORDER BY {newest}) AS age,
+            first_value(coalesce(r.is_rejected, FALSE)) OVER (PARTITION BY {same_key} ORDER BY {newest}) AS newest_is_rejected
+        FROM judged AS j
+        JOIN repeated USING ({key})
+        LEFT JOIN reasons AS r ON r._row = j._row
+    )
+    SELECT
+        j.* EXCLUDE (_changed_at),
+        coalesce(r.reasons, []) AS _reasons,
+        a.set_aside AS _set_aside,
+        CASE
+            WHEN coalesce(r.is_rejected, FALSE) THEN 'rejected'
+            WHEN v.age > 1 THEN 'superseded'
+            ELSE 'accepted'
+        END AS _verdict,
+        coalesce(v.newest_is_rejected AND v.age = 1 AND NOT v.is_rejected, FALSE) AS _is_stale
+    FROM judged AS j
+    LEFT JOIN reasons AS r ON r._row = j._row
+    LEFT JOIN aside AS a ON a._row = j._row
+    LEFT JOIN versions AS v ON v._row = j._row
+    ORDER BY j._row
+    """

@@ -1,0 +1,57 @@
+-- Adds to every exported opportunity its place in the configuration and one ok_ column per rule of the contract
+-- (true as it should be, false not, null where the rule does not apply).
+-- Inputs: rows, stage_spellings, pipeline_spellings, rates, owners, facts (one row about the company and export).
+WITH piped AS (
+    SELECT r.*, f.*, coalesce(f.only_pipeline, p.pipeline) AS pipeline_key
+    FROM rows AS r
+    CROSS JOIN facts AS f
+    LEFT JOIN pipeline_spellings AS p ON p.spelling = lower(trim(r.pipeline))
+),
+placed AS (
+    SELECT
+        d.*,
+        s.stage AS stage_key,
+        s.kind AS stage_kind,
+        CASE
+            WHEN lower(trim(d.outcome)) IN ('open', '') THEN 'open'
+            WHEN o.kind IN ('won', 'lost') THEN o.kind
+            WHEN d.is_won THEN 'won'
+            WHEN d.is_closed THEN 'lost'
+            WHEN d.is_closed IS NULL AND d.is_won IS NULL AND d.outcome IS NULL THEN NULL
+            ELSE 'open'
+        END AS flagged
+    FROM piped AS d
+    LEFT JOIN stage_spellings AS s ON s.pipeline = d.pipeline_key AND s.spelling = lower(trim(d.stage))
+    LEFT JOIN stage_spellings AS o ON o.pipeline = d.pipeline_key AND o.spelling = lower(trim(d.outcome))
+),
+settled AS (
+    SELECT
+        *,
+        CASE outcome_from
+            WHEN 'flags' THEN coalesce(flagged, stage_kind)
+            ELSE coalesce(stage_kind, flagged)
+        END AS status
+    FROM placed
+)
+SELECT
+    d.* EXCLUDE (stage_kind, flagged, amount, closed_at, only_pipeline, outcome_from, reporting_currency, export_end, has_owners, has_history, has_contract_facts, has_owner_column),
+    d.amount,
+    CASE WHEN d.status IN ('won', 'lost') THEN d.closed_at END AS closed_at,
+    CAST(d.amount * coalesce(r.rate, 1) AS DECIMAL(18, 2)) AS amount_reporting,
+    CASE WHEN d.stage IS NOT NULL THEN d.stage_key IS NOT NULL END AS ok_stage_known,
+    CASE WHEN d.only_pipeline IS NULL THEN d.pipeline_key IS NOT NULL END AS ok_pipeline_known,
+    CASE WHEN upper(trim(d.currency)) <> d.reporting_currency THEN r.rate IS NOT NULL END AS ok_currency_known,
+    CASE WHEN d.has_owners AND d.owner_id IS NOT NULL THEN d.owner_id IN (SELECT owner_id FROM owners) END AS ok_owner_known,
+    d.created_at < d.export_end AS ok_created_past,
+    CASE WHEN d.status IN ('won', 'lost') THEN d.closed_at < d.export_end END AS ok_closed_past,
+    CASE WHEN d.status IN ('won', 'lost') THEN CAST(d.closed_at AS DATE) >= CAST(d.created_at AS DATE) END AS ok_closed_after_created,
+    CASE WHEN d.status IN ('won', 'lost') AND NOT d.has_history THEN d.closed_at IS NOT NULL END AS ok_closed_dated,
+    CASE WHEN d.status = 'won' THEN d.amount IS NOT NULL END AS ok_won_amount,
+    d.stage_kind = d.flagged AS ok_outcome_agrees,
+    CASE WHEN d.status = 'won' AND d.has_contract_facts THEN coalesce(d.contract_effective_at, d.first_payment_at) IS NOT NULL END AS ok_won_evidence,
+    CASE WHEN d.has_owner_column THEN d.owner_id IS NOT NULL END AS ok_owner_present,
+    CASE WHEN d.status = 'open' THEN d.updated_at >= d.export_end - INTERVAL 3 DAY END AS ok_updated_3d,
+    CASE WHEN d.status = 'open' THEN d.updated_at >= d.export_end - INTERVAL 7 DAY END AS ok_updated_7d
+FROM settled AS d
+LEFT JOIN rates AS r ON r.currency = upper(trim(d.currency))
+ORDER BY d._row

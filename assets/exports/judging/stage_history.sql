@@ -1,0 +1,32 @@
+-- Adds to every exported stage entry its stage key, whether it is a stage at all, and the ok_ columns.
+-- Inputs: rows, parents (one row per opportunity id: pipeline_key, created_at, closed_at, is_accepted),
+-- stage_spellings, rates, facts.
+WITH placed AS (
+    SELECT
+        r.*,
+        p.is_accepted,
+        p.created_at,
+        p.closed_at,
+        coalesce(f.only_pipeline, p.pipeline_key) AS pipeline_key,
+        p.currency,
+        f.export_end
+    FROM rows AS r
+    CROSS JOIN facts AS f
+    LEFT JOIN parents AS p ON p.opportunity_id = r.opportunity_id
+)
+SELECT
+    d.* EXCLUDE (is_accepted, created_at, closed_at, export_end, currency),
+    s.stage AS stage_key,
+    s.kind AS stage_kind,
+    CAST(d.amount * coalesce(x.rate, 1) AS DECIMAL(18, 2)) AS amount_reporting,
+    CASE WHEN d.opportunity_id IS NOT NULL THEN d.is_accepted IS NOT NULL END AS ok_opportunity_known,
+    d.is_accepted AS ok_parent_accepted,
+    CASE WHEN d.stage IS NOT NULL AND d.pipeline_key IS NOT NULL THEN s.kind IS NOT NULL END AS ok_stage_known,
+    d.entered_at < d.export_end AS ok_entered_past,
+    CAST(d.entered_at AS DATE) >= CAST(d.created_at AS DATE) AS ok_entered_after_created,
+    CAST(d.entered_at AS DATE) <= CAST(d.closed_at AS DATE) AS ok_entered_before_closed,
+    d.exited_at >= d.entered_at AS ok_exited_after_entered
+FROM placed AS d
+LEFT JOIN stage_spellings AS s ON s.pipeline = d.pipeline_key AND s.spelling = lower(trim(d.stage))
+LEFT JOIN rates AS x ON x.currency = upper(trim(d.currency))
+ORDER BY d._row

@@ -1,0 +1,94 @@
+"""How a company's exports are read: files, header names, written forms. And the whole configuration.
+
+What belongs here: typed settings of the reading. What does not: any CRM's own names (assets/exports/crm).
+"""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from models.settings import Company, Settings
+
+ISO_DATES = (
+    "%Y-%m-%d",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S.%f",
+    "%Y-%m-%d %H:%M:%S.%f",
+    "%Y-%m-%dT%H:%M:%S%z",
+    "%Y-%m-%d %H:%M:%S%z",
+    "%Y-%m-%dT%H:%M:%S.%f%z",
+    "%Y-%m-%d %H:%M",
+)
+"""The written forms of ISO 8601 that are read without being declared: none of them is ambiguous."""
+
+EXCEL_SERIAL = "excel"
+"""The declared form of a date written as an Excel serial number (days since 1899-12-30)."""
+
+
+class Forms(Settings):
+    """Written forms of values. Where a table leaves one out, that of all exports holds.
+
+    ``dates`` are strptime forms tried in their order, with `EXCEL_SERIAL` for serial numbers; ISO 8601 is always
+    read. ``amount_unit`` multiplies every amount (10000 for 万元); a header such as 金额(万元) says so by itself.
+    ``empty`` are spellings of "no value".
+    """
+
+    dates: tuple[str, ...] | None = None
+    amount_unit: Annotated[float, Field(gt=0)] | None = None
+    decimal_comma: bool | None = None
+    empty: tuple[str, ...] | None = None
+    true: tuple[str, ...] | None = None
+    false: tuple[str, ...] | None = None
+
+
+class FileForm(Settings):
+    """Form of a file where it is not the default (UTF-8 CSV with commas; first sheet, header in its first row)."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    header_row: Annotated[int, Field(ge=1)] | None = None
+    instruction_rows: Annotated[int, Field(ge=0)] | None = None
+
+
+class TableSource(Forms, FileForm):
+    """Where one table comes from.
+
+    ``files`` are glob patterns below the exports folder; ``columns`` maps canonical names to headers and goes before
+    the CRM's own names; ``constants`` gives a column that the export lacks one value for all rows; ``required``
+    adds columns without whose value a row is rejected. ``stage_dates`` (opportunities only) maps stage keys, won
+    and lost included, to the headers that hold the day of entering them.
+    """
+
+    files: tuple[str, ...]
+    columns: dict[str, str] = {}
+    constants: dict[str, str] = {}
+    required: tuple[str, ...] = ()
+    stage_dates: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_pattern_is_a_list(cls, value):
+        if isinstance(value, dict) and isinstance(value.get("files"), str):
+            return {**value, "files": [value["files"]]}
+        return value
+
+
+class Exports(Forms, FileForm):
+    """How the company's exports are read."""
+
+    crm: str = "plain"
+    tables: dict[str, TableSource]
+
+    @model_validator(mode="after")
+    def _opportunities_are_there(self):
+        if "opportunities" not in self.tables:
+            raise ValueError("the table opportunities is required: name its files")
+        return self
+
+
+class Configuration(Company):
+    """The whole of leadline.yaml."""
+
+    exports: Exports

@@ -1,0 +1,52 @@
+"""The exports of one company as a run sees them: each table read once, the date of the newest export.
+
+What belongs here: holding what was read until it is taken. What does not: reading (reading.py) and choosing the
+date (as_of.py).
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+from assets.exports.as_of import choose_as_of
+from assets.exports.reading import TypedExport, read_table
+from assets.exports.settings import Configuration
+from quality.checks import FILES_METADATA
+
+
+class ExportSource:
+    """The folder ``folder`` read by ``company``'s configuration.
+
+    A table that was read to find the date of the export is kept until `typed` takes it, so that no file is parsed
+    twice and none stays in memory. ``notes`` says of every configured table without rows why that is so.
+    """
+
+    def __init__(self, folder: Path, company: Configuration):
+        self._folder = folder
+        self._company = company
+        self._kept: dict[str, TypedExport] = {}
+        self.notes: dict[str, str] = {}
+
+    def typed(self, table_name: str) -> TypedExport:
+        """The typed rows of one table; those of an optional table without files are none. Raises ExportError."""
+        read = self._kept.pop(table_name, None) or read_table(self._folder, table_name, self._company)
+        if read.note and table_name in self._company.exports.tables:
+            self.notes[table_name] = read.note
+        return read
+
+    @cached_property
+    def export_date(self) -> tuple[date, str]:
+        """The date of the newest export and where it was found."""
+        return choose_as_of(self._folder, self._company, self._keep)
+
+    def _keep(self, table_name: str) -> TypedExport:
+        if table_name not in self._kept:
+            self._kept[table_name] = read_table(self._folder, table_name, self._company)
+        return self._kept[table_name]
+
+
+def rows_read(export: TypedExport) -> Mapping[bytes, bytes]:
+    """Schema metadata that carries the rows read per file with a stored table, for the check that reconciles them."""
+    return {FILES_METADATA: json.dumps({file.name: file.rows for file in export.files}, ensure_ascii=False).encode()}

@@ -1,0 +1,287 @@
+-- How long visits last, by the period in which they began.
+--
+-- Completed statistics take visits that ended by the as-of date. Quantiles interpolate linearly between neighbours in
+-- order. Sorting every visit for every member and period would take more memory than there is, so visits are counted in
+-- bins of about 5 % of their length first, and only the bins that hold a wanted place in the order are sorted. The result
+-- is exact.
+-- The Kaplan–Meier median takes all visits: any exit is the event, open visits are censored, and an exit comes before a
+-- censoring of the same length. Where half of a cell's visits ended before the bin of its shortest open visit, nothing
+-- was censored up to there, and it is the middle visit in the order; the product over all lengths is formed for the
+-- other cells, which are the youngest cohorts.
+-- Means are sums of whole microseconds, divided once: a sum of DOUBLEs would depend on the order of threads.
+-- Slots are explained in funnel_flow.sql.
+WITH reported AS (
+    SELECT period_kind, period_start, CAST(period_end + INTERVAL 1 DAY AS DATE) AS next_start, is_partial
+    FROM calendar
+    WHERE is_reported
+),
+slots AS (
+    SELECT
+        day,
+        ROW_NUMBER() OVER (ORDER BY day) AS slot,
+        CAST(day AS TIMESTAMP) AS starts_at,
+        CAST(LEAD(day, 1, DATE '2200-01-01') OVER (ORDER BY day) AS TIMESTAMP) AS ends_at
+    FROM (SELECT period_start AS day FROM reported UNION SELECT next_start FROM reported) AS days
+),
+periods AS (
+    SELECT r.period_kind, r.period_start, r.is_partial, s.slot
+    FROM reported AS r
+    INNER JOIN slots AS s ON s.day >= r.period_start AND s.day < r.next_start
+),
+recent AS (
+    SELECT v.stage, COUNT(*) AS visits, SUM(DATE_DIFF('microsecond', v.entered_at, v.exited_at)) AS microseconds
+    FROM stage_visits AS v
+    CROSS JOIN parameters AS p
+    WHERE v.exited_at >= p.as_of_end - INTERVAL 12 MONTH
+    GROUP BY v.stage
+),
+reference AS (
+    SELECT
+        s.stage,
+        s.benchmark_days,
+        p.overtime_factor,
+        CASE
+            WHEN c.visits >= p.overtime_minimum_visits THEN CAST(c.microseconds AS DOUBLE) / c.visits / 86400000000
+            ELSE s.benchmark_days
+        END AS reference_days
+    FROM stages AS s
+    CROSS JOIN parameters AS p
+    LEFT JOIN recent AS c ON s.stage = c.stage
+),
+visits AS (
+    SELECT
+        v.opportunity_id,
+        v.stage,
+        s.slot,
+        CAST(FLOOR(20 * LN(1 + 86400 * v.dwell_days)) AS INTEGER) AS bin,
+        v.dwell_days,
+        CASE WHEN v.exited_at IS NULL THEN 0 ELSE 1 END AS completed,
+        DATE_DIFF('microsecond', v.entered_at, v.exited_at) AS microseconds,
+        CASE WHEN v.exited_at IS NOT NULL THEN CAST(v.dwell_working_days AS BIGINT) END AS working_days,
+        CASE WHEN v.dwell_days > r.overtime_factor * r.reference_days THEN 1 ELSE 0 END AS overtime
+    FROM stage_visits AS v
+    INNER JOIN slots AS s ON v.entered_at >= s.starts_at AND v.entered_at < s.ends_at
+    INNER JOIN reference AS r ON v.stage = r.stage
+),
+slot_bins AS (
+    SELECT
+        m.dimension,
+        m.member,
+        v.stage,
+        v.slot,
+        v.bin,
+        COUNT(*) AS visits,
+        SUM(v.completed) AS completed,
+        SUM(v.microseconds) AS microseconds,
+        SUM(v.working_days) AS working_days,
+        SUM(v.overtime) AS overtime,
+        MIN(CASE WHEN v.completed = 1 THEN v.dwell_days END) AS min_days,
+        MAX(CASE WHEN v.completed = 1 THEN v.dwell_days END) AS max_days
+    FROM visits AS v
+    INNER JOIN opportunity_segments AS m ON v.opportunity_id = m.opportunity_id
+    GROUP BY m.dimension, m.member, v.stage, v.slot, v.bin
+),
+bins AS (
+    SELECT
+        p.period_kind,
+        p.period_start,
+        p.is_partial,
+        b.dimension,
+        b.member,
+        b.stage,
+        b.bin,
+        SUM(b.visits) AS visits,
+        SUM(b.completed) AS completed,
+        SUM(b.microseconds) AS microseconds,
+        SUM(b.working_days) AS working_days,
+        SUM(b.overtime) AS overtime,
+        MIN(b.min_days) AS min_days,
+        MAX(b.max_days) AS max_days
+    FROM slot_bins AS b
+    INNER JOIN periods AS p ON b.slot = p.slot
+    GROUP BY p.period_kind, p.period_start, p.is_partial, b.dimension, b.member, b.stage, b.bin
+),
+ordered_bins AS (
+    SELECT
+        *,
+        SUM(completed) OVER (PARTITION BY period_kind, period_start, dimension, member, stage ORDER BY bin) - completed AS completed_before,
+        MIN(CASE WHEN visits > completed THEN bin END) OVER (PARTITION BY period_kind, period_start, dimension, member, stage) AS first_open_bin
+    FROM bins
+),
+cells AS (
+    SELECT
+        period_kind,
+        period_start,
+        is_partial,
+        dimension,
+        member,
+        stage,
+        SUM(visits) AS visits,
+        SUM(completed) AS completed,
+        SUM(microseconds) AS microseconds,
+        SUM(working_days) AS working_days,
+        SUM(overtime) AS overtime,
+        MIN(min_days) AS min_days,
+        MAX(max_days) AS max_days,
+        SUM(CASE WHEN first_open_bin IS NULL OR bin < first_open_bin THEN completed ELSE 0 END) * 2 >= SUM(visits) AS is_middle_uncensored
+    FROM ordered_bins
+    GROUP BY period_kind, period_start, is_partial, dimension, member, stage
+),
+quantiles AS (
+    SELECT 'median' AS quantile, 0.5 AS share
+    UNION ALL
+    SELECT 'p75', 0.75
+    UNION ALL
+    SELECT 'p90', 0.9
+),
+places AS (
+    SELECT c.period_kind, c.period_start, c.dimension, c.member, c.stage, q.quantile, CAST(FLOOR(q.share * (c.completed - 1)) AS BIGINT) AS place
+    FROM cells AS c
+    CROSS JOIN quantiles AS q
+    WHERE c.completed > 0
+    UNION ALL
+    SELECT c.period_kind, c.period_start, c.dimension, c.member, c.stage, q.quantile, CAST(CEIL(q.share * (c.completed - 1)) AS BIGINT)
+    FROM cells AS c
+    CROSS JOIN quantiles AS q
+    WHERE c.completed > 0
+    UNION ALL
+    SELECT period_kind, period_start, dimension, member, stage, 'kaplan_meier', CAST(FLOOR(0.5 * (visits - 1)) AS BIGINT)
+    FROM cells
+    WHERE is_middle_uncensored
+),
+wanted AS (
+    SELECT p.period_kind, p.period_start, p.dimension, p.member, p.stage, p.quantile, b.bin, p.place - b.completed_before + 1 AS place
+    FROM places AS p
+    INNER JOIN ordered_bins AS b
+        ON p.period_kind = b.period_kind
+        AND p.period_start = b.period_start
+        AND p.dimension = b.dimension
+        AND p.member = b.member
+        AND p.stage = b.stage
+        AND p.place >= b.completed_before
+        AND p.place < b.completed_before + b.completed
+),
+sorted AS (
+    SELECT
+        w.period_kind,
+        w.period_start,
+        m.dimension,
+        m.member,
+        v.stage,
+        v.bin,
+        v.dwell_days,
+        ROW_NUMBER() OVER (PARTITION BY w.period_kind, w.period_start, m.dimension, m.member, v.stage, v.bin ORDER BY v.dwell_days) AS place
+    FROM visits AS v
+    INNER JOIN opportunity_segments AS m ON v.opportunity_id = m.opportunity_id
+    INNER JOIN (
+        SELECT DISTINCT w.period_kind, w.period_start, p.slot, w.dimension, w.member, w.stage, w.bin
+        FROM wanted AS w
+        INNER JOIN periods AS p ON w.period_kind = p.period_kind AND w.period_start = p.period_start
+    ) AS w
+        ON v.slot = w.slot
+        AND v.stage = w.stage
+        AND v.bin = w.bin
+        AND m.dimension = w.dimension
+        AND m.member = w.member
+    WHERE v.completed = 1
+),
+found AS (
+    SELECT
+        w.period_kind,
+        w.period_start,
+        w.dimension,
+        w.member,
+        w.stage,
+        MIN(CASE WHEN w.quantile = 'median' THEN s.dwell_days END) AS median_low,
+        MAX(CASE WHEN w.quantile = 'median' THEN s.dwell_days END) AS median_high,
+        MIN(CASE WHEN w.quantile = 'p75' THEN s.dwell_days END) AS p75_low,
+        MAX(CASE WHEN w.quantile = 'p75' THEN s.dwell_days END) AS p75_high,
+        MIN(CASE WHEN w.quantile = 'p90' THEN s.dwell_days END) AS p90_low,
+        MAX(CASE WHEN w.quantile = 'p90' THEN s.dwell_days END) AS p90_high,
+        MAX(CASE WHEN w.quantile = 'kaplan_meier' THEN s.dwell_days END) AS kaplan_meier
+    FROM wanted AS w
+    INNER JOIN sorted AS s
+        ON w.period_kind = s.period_kind
+        AND w.period_start = s.period_start
+        AND w.dimension = s.dimension
+        AND w.member = s.member
+        AND w.stage = s.stage
+        AND w.bin = s.bin
+        AND w.place = s.place
+    GROUP BY w.period_kind, w.period_start, w.dimension, w.member, w.stage
+),
+censored_visits AS (
+    SELECT
+        c.period_kind,
+        c.period_start,
+        c.dimension,
+        c.member,
+        c.stage,
+        v.dwell_days,
+        v.completed,
+        c.visits - ROW_NUMBER() OVER (
+            PARTITION BY c.period_kind, c.period_start, c.dimension, c.member, c.stage
+            ORDER BY v.dwell_days, v.completed DESC
+        ) + 1 AS at_risk
+    FROM visits AS v
+    INNER JOIN opportunity_segments AS m ON v.opportunity_id = m.opportunity_id
+    INNER JOIN periods AS p ON v.slot = p.slot
+    INNER JOIN cells AS c
+        ON p.period_kind = c.period_kind
+        AND p.period_start = c.period_start
+        AND m.dimension = c.dimension
+        AND m.member = c.member
+        AND v.stage = c.stage
+    WHERE NOT c.is_middle_uncensored
+),
+survival AS (
+    SELECT
+        *,
+        SUM(CASE WHEN completed = 0 THEN 0 WHEN at_risk = 1 THEN -1000 ELSE LN(CAST(at_risk - 1 AS DOUBLE) / at_risk) END) OVER (
+            PARTITION BY period_kind, period_start, dimension, member, stage
+            ORDER BY at_risk DESC
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS log_survival
+    FROM censored_visits
+),
+product_limits AS (
+    SELECT period_kind, period_start, dimension, member, stage, MIN(dwell_days) AS median_days
+    FROM survival
+    WHERE log_survival <= LN(0.5) + 1e-9
+    GROUP BY period_kind, period_start, dimension, member, stage
+)
+SELECT
+    c.period_kind,
+    c.period_start,
+    c.dimension,
+    c.member,
+    c.stage,
+    c.visits,
+    c.completed,
+    CAST(c.microseconds AS DOUBLE) / c.completed / 86400000000 AS mean_days,
+    f.median_low + (f.median_high - f.median_low) * (0.5 * (c.completed - 1) - FLOOR(0.5 * (c.completed - 1))) AS median_days,
+    f.p75_low + (f.p75_high - f.p75_low) * (0.75 * (c.completed - 1) - FLOOR(0.75 * (c.completed - 1))) AS p75_days,
+    f.p90_low + (f.p90_high - f.p90_low) * (0.9 * (c.completed - 1) - FLOOR(0.9 * (c.completed - 1))) AS p90_days,
+    c.min_days,
+    c.max_days,
+    COALESCE(f.kaplan_meier, l.median_days) AS km_median_days,
+    CAST(c.working_days AS DOUBLE) / c.completed AS mean_working_days,
+    c.overtime,
+    CAST(c.overtime AS DOUBLE) / c.visits AS overtime_share,
+    r.reference_days,
+    r.benchmark_days,
+    c.is_partial
+FROM cells AS c
+INNER JOIN reference AS r ON c.stage = r.stage
+LEFT JOIN found AS f
+    ON c.period_kind = f.period_kind
+    AND c.period_start = f.period_start
+    AND c.dimension = f.dimension
+    AND c.member = f.member
+    AND c.stage = f.stage
+LEFT JOIN product_limits AS l
+    ON c.period_kind = l.period_kind
+    AND c.period_start = l.period_start
+    AND c.dimension = l.dimension
+    AND c.member = l.member
+    AND c.stage = l.stage

@@ -1,0 +1,117 @@
+"""The revenue forecast as a table: won so far, today's pipeline, deals not yet created, and their total.
+
+What belongs here: putting exact means and drawn quantiles together by period, member and component. What does not:
+drawing (simulation.py) and the simple methods that stand beside it (baselines.py).
+
+Means are exact sums of probability × amount, not averages of draws. They are rounded to cents once, by interval and
+member, so that they add up to the cent over components, members and periods (`Members.whole_cents`); quantiles come
+from the draws.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from models.levels import Intervals, Members
+from models.new_business import NewBusiness
+from models.simulation import PipelineOutlook, simulate
+
+COMPONENTS = ("won", "open_pipeline", "new_business", "total")
+QUANTILES = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+QUANTILE_COLUMNS = tuple(f"p{round(100 * level):02d}" for level in QUANTILES)
+HALF_WIDTH_80 = float(ndtri(0.9))
+"""1.2816: half of an 80 % range, in standard deviations."""
+
+CELLS_AT_ONCE = 5_000_000
+
+
+@dataclass(frozen=True)
+class WonDeals:
+    """Deals won by the as-of date: day of winning ``closed_on`` (datetime64[D]), ``amount`` (NaN counts as 0), ``members``."""
+
+    closed_on: np.ndarray
+    amount: np.ndarray
+    members: Members
+
+    def by_period(self, intervals: Intervals) -> tuple[np.ndarray, np.ndarray]:
+        """Cents won (int64) and number of wins by member and period so far (each M × K)."""
+        first, last = intervals.past_days
+        inside = (self.closed_on[:, None] >= first) & (self.closed_on[:, None] <= last)
+        deal = np.flatnonzero(inside.any(axis=1))
+        some, inside = self.members.take(deal), inside[deal].astype(float)
+        cents = np.rint(np.nan_to_num(self.amount[deal]) * 100)
+        return some.sum(inside * cents[:, None]).astype(np.int64), some.sum(inside)
+
+
+def forecast_revenue(
+    open_deals: PipelineOutlook,
+    new_business: NewBusiness,
+    won: WonDeals,
+    intervals: Intervals,
+    *,
+    draws: int,
+    seed: int,
+    shock_sd: float,
+    method: str,
+) -> pd.DataFrame:
+    """One row per period, member and component, with the columns of the contract revenue_forecast.
+
+    All three inputs name the same members. For each period and member: won + open_pipeline + new_business = total in
+    ``mean`` to the cent and in ``expected_wins``; in ``mean`` the members of a dimension add up to the company and the
+    periods of one kind to any longer period that they make up. ``noise_floor`` is that of the period and member and so
+    the same on its four rows.
+    """
+    members = open_deals.members
+    won_cents, wins = won.by_period(intervals)
+    opened = intervals.sum_to_periods(members.whole_cents(open_deals.expected_amounts()))
+    created = intervals.sum_to_periods(members.whole_cents(new_business.expected_amounts()))
+    open_wins = intervals.sum_to_periods(open_deals.expected_wins())
+    new_wins = intervals.sum_to_periods(new_business.expected_wins())
+    cents = np.stack([won_cents, opened, created, won_cents + opened + created], axis=-1)
+    variance = open_deals.chance_variance(intervals) + intervals.sum_to_periods(new_business.expected_squares())
+    floor = noise_floor(variance, cents[..., 3] / 100)
+
+    drawn = simulate(open_deals, new_business, draws=draws, seed=seed, shock_sd=shock_sd)
+    quantiles = _quantiles(drawn.open_pipeline, drawn.new_business, won_cents, intervals)
+    count, periods = won_cents.shape
+    rows = pd.DataFrame(
+        {
+            **{name: np.tile(np.repeat(intervals.periods[name].to_numpy(), 4), count) for name in ("period_kind", "period_start")},
+            **{name: np.repeat(members.names[name].to_numpy(), periods * 4) for name in ("dimension", "member")},
+            "component": np.tile(np.array(COMPONENTS, dtype=object), count * periods),
+            "mean": cents.reshape(-1) / 100,
+        }
+    )
+    rows[list(QUANTILE_COLUMNS)] = quantiles.reshape(-1, len(QUANTILES)).round(2)
+    rows["expected_wins"] = np.stack([wins, open_wins, new_wins, wins + open_wins + new_wins], axis=-1).reshape(-1)
+    rows["noise_floor"] = np.repeat(floor.reshape(-1), 4)
+    rows["method"] = method
+    return rows
+
+
+def noise_floor(variance: np.ndarray, mean_total: np.ndarray) -> np.ndarray:
+    """Half-width of the 80 % range that chance alone leaves, as a share of the mean total; NaN where that is 0.
+
+    1.2816 · √(Σ open amount² · (p(1 − p) + p · cv²) + λ_new · E[X²]) ÷ mean total (requirements.md section 6);
+    ``variance`` is what stands under the root.
+    """
+    half_width = HALF_WIDTH_80 * np.sqrt(variance)
+    return np.divide(half_width, mean_total, out=np.full(half_width.shape, np.nan), where=mean_total > 0)
+
+
+def _quantiles(opened: np.ndarray, created: np.ndarray, won_cents: np.ndarray, intervals: Intervals) -> np.ndarray:
+    """Quantiles by member, period and component (M × K × 4 × 7), members in blocks to bound memory."""
+    count, _, draws = opened.shape
+    periods = len(intervals.periods)
+    result = np.empty((count, periods, len(COMPONENTS), len(QUANTILES)))
+    result[:, :, 0, :] = won_cents[..., None] / 100
+    block = max(1, CELLS_AT_ONCE // (periods * draws))
+    for start in range(0, count, block):
+        part = slice(start, start + block)
+        open_by_period, new_by_period = (np.einsum("kj,mjd->mkd", intervals.in_period, x[part]) for x in (opened, created))
+        total = open_by_period + new_by_period + won_cents[part, :, None] / 100
+        for component, values in enumerate((open_by_period, new_by_period, total), start=1):
+            result[part, :, component, :] = np.moveaxis(np.quantile(values, QUANTILES, axis=-1), 0, -1)
+    return result

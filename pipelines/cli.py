@@ -1,0 +1,137 @@
+"""The leadline command.
+
+What belongs here: arguments, what is printed, exit codes. What does not: the work.
+Exit codes: 0 done; 1 an error of Leadline's own; 2 configuration or arguments; 3 report database; 4 home folder;
+5 another run holds the home folder; 6 exports; 7 a blocking quality check failed; 8 nothing known of what was asked.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from models.errors import LeadlineError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="From CRM exports to a published forecast.")
+shown = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+DEFAULT_HOME = Path("leadline-home")
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration, leadline.yaml.")]
+ExportsOption = Annotated[Path, typer.Option("--exports", help="The folder that holds the exports.")]
+HomeOption = Annotated[Path, typer.Option("--home", help="The folder that holds the lake, reports.sqlite and report.html.")]
+AsOfOption = Annotated[
+    datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The date as of which to compute; an earlier one uses only what was known then.")
+]
+DatabaseOption = Annotated[
+    str, typer.Option("--report-db", envvar="LEADLINE_REPORT_DB", help="URL of the report database (SQLAlchemy); by default reports.sqlite in the home.")
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Dagster's own log.")]
+
+
+@contextmanager
+def _told(debug: bool) -> Iterator[None]:
+    """Turn an error for a person into a message and its exit code."""
+    try:
+        yield
+    except LeadlineError as error:
+        if debug:
+            raise
+        errors.print("leadline: " + str(error), markup=False)
+        raise typer.Exit(error.exit_code) from None
+
+
+@contextmanager
+def _progress(title: str):
+    """A function that shows on a terminal what has just been computed, and is silent elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda told: None
+        return
+    with errors.status(title) as status:
+        yield lambda told: status.update(f"{title}: {told}")
+
+
+def _run(job: str, title: str, config: Path, exports: Path, home: Path, as_of: date | None, report_db: str, debug: bool):
+    with _progress(title) as progress:
+        from pipelines.resources import Place
+        from pipelines.run import run_job
+
+        place = Place(config=str(config), exports=str(exports), home=str(home), report_db=report_db)
+        return run_job(job, place, as_of, progress, debug)
+
+
+def _say_where(outcome) -> None:
+    from pipelines.summary import published_lines
+
+    for line in published_lines(outcome):
+        shown.print(line, markup=False)
+
+
+@app.command()
+def demo(
+    home: HomeOption = DEFAULT_HOME,
+    form: Annotated[str, typer.Option(help="Form of the exports: salesforce or chinese.")] = "salesforce",
+    report_db: DatabaseOption = "",
+    debug: DebugOption = False,
+) -> None:
+    """Make the demonstration company's exports and run on them."""
+    with _told(debug):
+        from pipelines.demo import FORMS, write_demo
+
+        if form not in FORMS:
+            raise typer.BadParameter(f"{form!r} is not one of {', '.join(FORMS)}", param_hint="--form")
+        made = write_demo(home / "demo", form)
+        _say_where(_run("leadline", "demonstration company", made.config, made.exports, home, None, report_db, debug))
+
+
+@app.command()
+def run(
+    config: ConfigOption,
+    exports: ExportsOption,
+    as_of: AsOfOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    report_db: DatabaseOption = "",
+    debug: DebugOption = False,
+) -> None:
+    """Run the job: from exports to published tables and page."""
+    with _told(debug):
+        _say_where(_run("leadline", "run", config, exports, home, as_of.date() if as_of else None, report_db, debug))
+
+
+@app.command()
+def check(
+    config: ConfigOption, exports: ExportsOption, as_of: AsOfOption = None, home: HomeOption = DEFAULT_HOME, debug: DebugOption = False
+) -> None:
+    """Check configuration and data quality only; nothing is published."""
+    with _told(debug):
+        from pipelines.summary import finding_lines
+
+        outcome = _run("check_exports", "check", config, exports, home, as_of.date() if as_of else None, "", debug)
+        for line in finding_lines(outcome):
+            shown.print(line, markup=False)
+
+
+@app.command()
+def why(
+    what: Annotated[list[str], typer.Argument(help="An opportunity id, or a rejected row as FILE:LINE.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_of: AsOfOption = None,
+    report_db: DatabaseOption = "",
+    debug: DebugOption = False,
+) -> None:
+    """Everything known about an opportunity's numbers, or about a rejected row."""
+    with _told(debug):
+        from pipelines.explain import explain
+
+        for line in explain(what, home, as_of.date() if as_of else None, report_db):
+            shown.print(line, markup=False)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,168 @@
+"""What must agree between the settings of a configuration, and with the contracts.
+
+What belongs here: names that must be known elsewhere, entries that exclude one another. What does not: the form
+and bounds of one setting, which its type says (models/settings.py). The checks read the file's plain data, not
+the validated settings, so that they report beside the errors of form instead of after them; data of a wrong
+form is passed over here, because its type reports it.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pipelines.configuration_file import Place, nearest, shown
+from quality.expectations import expectations_of
+from quality.tables import EXPORTED
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """One setting that does not agree with another or with a contract."""
+
+    place: Place
+    found: str
+    expected: str
+    nearest: str | None = None
+
+
+def disagreements(data: Mapping[str, Any], crms: Collection[str]) -> Iterator[Disagreement]:
+    """Everything in ``data``, the plain content of a configuration, that does not agree."""
+    yield from _of_pipelines(_entries(data.get("pipelines")))
+    yield from _of_exports(_mapping(data.get("exports")), _stage_keys(data), crms)
+    yield from _of_severities(_mapping(data.get("severities")))
+    yield from _of_targets(_entries(data.get("targets")), data.get("fiscal_year_start_month", 1))
+
+
+def severity_codes() -> frozenset[str]:
+    """Every name that ``severities`` may have: a code of an expectation, alone or after its table and a point."""
+    codes = set()
+    for name, contract in EXPORTED.items():
+        for expectation in expectations_of(contract, {}, required=[c.name for c in contract.columns]):
+            codes |= {expectation.code, f"{name}.{expectation.code}"}
+    return frozenset(codes)
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _entries(value: Any) -> list[tuple[int, Mapping[Any, Any]]]:
+    """The mappings of a list with their positions."""
+    return [(n, entry) for n, entry in enumerate(value) if isinstance(entry, Mapping)] if isinstance(value, list) else []
+
+
+def _texts(value: Any) -> list[tuple[int, str]]:
+    return [(n, entry) for n, entry in enumerate(value) if isinstance(entry, str)] if isinstance(value, list) else []
+
+
+def _unknown(place: Place, name: Any, names: Collection[str], what: str) -> Iterator[Disagreement]:
+    """The disagreement for a ``name`` that is not among ``names``."""
+    if name not in names:
+        near = nearest(name, names)
+        listed = "" if len(names) > 12 else f": {', '.join(sorted(names))}"
+        yield Disagreement(place, shown(name), f"{what}{listed}", near)
+
+
+def _of_pipelines(pipelines: list[tuple[int, Mapping[Any, Any]]]) -> Iterator[Disagreement]:
+    """Stage keys and spellings belong to one stage each; spellings are compared as the reading does: trimmed, in any case."""
+    for number, pipeline in pipelines:
+        keys: dict[str, Place] = {}
+        owners: dict[str, str] = {}
+        for place, key, spelling in _spellings(number, pipeline):
+            if place[-1] == "key":
+                if key in keys or key in ("won", "lost"):
+                    yield Disagreement(place, shown(key), "a key that no other stage has (won and lost are taken)")
+                keys[key] = place
+            owner = owners.setdefault(spelling.strip().lower(), key)
+            if owner != key:
+                yield Disagreement(place, shown(spelling), f"a spelling of one stage only, in upper or lower case; it stands for {owner} already")
+
+
+def _spellings(number: int, pipeline: Mapping[Any, Any]) -> Iterator[tuple[Place, str, str]]:
+    """Every spelling of a pipeline: where it stands, the key it stands for, the spelling."""
+    top: Place = ("pipelines", number)
+    for position, stage in _entries(pipeline.get("stages")):
+        key = stage.get("key")
+        if isinstance(key, str):
+            yield (*top, "stages", position, "key"), key, key
+            for n, spelling in _texts(stage.get("spellings")):
+                yield (*top, "stages", position, "spellings", n), key, spelling
+    for outcome in ("won", "lost"):
+        for n, spelling in _texts(_mapping(pipeline.get(outcome)).get("spellings")):
+            yield (*top, outcome, "spellings", n), outcome, spelling
+    for n, spelling in _texts(pipeline.get("other_events")):
+        yield (*top, "other_events", n), "other_events", spelling
+
+
+def _stage_keys(data: Mapping[str, Any]) -> set[str]:
+    """Every stage key, won and lost included, as `Company.stage_key` writes them."""
+    pipelines = _entries(data.get("pipelines"))
+    keys = set()
+    for _, pipeline in pipelines:
+        own = {stage["key"] for _, stage in _entries(pipeline.get("stages")) if isinstance(stage.get("key"), str)} | {"won", "lost"}
+        keys |= own if len(pipelines) == 1 else {f"{pipeline.get('key')}:{key}" for key in own}
+    return keys
+
+
+def _of_exports(exports: Mapping[Any, Any], stage_keys: set[str], crms: Collection[str]) -> Iterator[Disagreement]:
+    if isinstance(exports.get("crm"), str):
+        yield from _unknown(("exports", "crm"), exports["crm"], crms, "a CRM that Leadline knows")
+    tables = exports.get("tables")
+    misspelt = any(nearest(name, EXPORTED) == "opportunities" for name in _mapping(tables))
+    if isinstance(tables, Mapping) and "opportunities" not in tables and not misspelt:
+        yield Disagreement(("exports", "tables"), "no table opportunities", "opportunities with its files; it is the one table that is required")
+    for name, source in _mapping(tables).items():
+        top: Place = ("exports", "tables", name)
+        yield from _unknown(top, name, EXPORTED, "a table that can be exported")
+        if name in EXPORTED:
+            yield from _of_columns(top, _mapping(source), EXPORTED[name].columns.keys(), name)
+        dates = _mapping(_mapping(source).get("stage_dates"))
+        if dates and name in EXPORTED and name != "opportunities":
+            yield Disagreement((*top, "stage_dates"), f"stage_dates of {name}", "stage_dates below opportunities only")
+        for key in dates:
+            yield from _unknown((*top, "stage_dates", key), key, stage_keys, "a stage key, won or lost")
+
+
+def _of_columns(top: Place, source: Mapping[Any, Any], columns: Collection[str], table: str) -> Iterator[Disagreement]:
+    for setting in ("columns", "constants"):
+        for column in _mapping(source.get(setting)):
+            yield from _unknown((*top, setting, column), column, columns, f"a column of {table}")
+    for n, column in _texts(source.get("required")):
+        yield from _unknown((*top, "required", n), column, columns, f"a column of {table}")
+
+
+def _of_severities(severities: Mapping[Any, Any]) -> Iterator[Disagreement]:
+    codes = severity_codes() if severities else frozenset()
+    for code in severities:
+        yield from _unknown(("severities", code), code, codes, "the code of an expectation, or table.code (they are listed in data_quality)")
+
+
+def _of_targets(targets: list[tuple[int, Mapping[Any, Any]]], fiscal_year_start_month: Any) -> Iterator[Disagreement]:
+    for number, target in targets:
+        dimension, member = target.get("dimension", "all"), target.get("member", "all")
+        if (dimension == "all") != (member == "all"):
+            expected = "member all beside dimension all, and the name of a team or owner beside the others"
+            yield Disagreement(
+                ("targets", number, "member" if "member" in target else "dimension"),
+                f"member {member} beside dimension {dimension}",
+                expected,
+            )
+        yield from _of_period(number, target.get("period_kind", "month"), target.get("period_start"), fiscal_year_start_month)
+
+
+def _of_period(number: int, kind: Any, start: Any, fiscal_year_start_month: Any) -> Iterator[Disagreement]:
+    try:
+        start = date.fromisoformat(start)
+    except (TypeError, ValueError):
+        return
+    first_month = fiscal_year_start_month if isinstance(fiscal_year_start_month, int) else 1
+    in_quarter = (start.month - first_month) % 3
+    expected = {
+        "week": (start.weekday() == 0, "a Monday"),
+        "month": (start.day == 1, "the first day of a month"),
+        "quarter": (start.day == 1 and in_quarter == 0, "the first day of a fiscal quarter"),
+    }
+    is_first, words = expected.get(kind, (True, ""))
+    if not is_first:
+        yield Disagreement(("targets", number, "period_start"), shown(start), f"{words} (period_kind is {kind})")

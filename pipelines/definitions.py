@@ -1,0 +1,28 @@
+"""The one Definitions of Leadline: wiring, nothing else."""
+
+import dagster as dg
+
+from assets.core import trusted
+from assets.exports import exported
+from assets.exports.judge import expected_of
+from assets.forecasts import forecasts
+from assets.metrics import METRIC_ASSETS
+from assets.reports import lists, quality_tables
+from pipelines.jobs import JOBS
+from pipelines.publication import publication
+from pipelines.resources import resources
+from quality.checks import computed_checks, exported_checks
+from quality.tables import ALL
+
+defs = dg.Definitions(
+    assets=[
+        *exported.ASSETS,
+        *dg.load_assets_from_modules([trusted, forecasts, lists, quality_tables]),
+        *METRIC_ASSETS,
+        publication,
+    ],
+    asset_checks=[*exported_checks(expected_of), *computed_checks(name for name in ALL if name != "run_log")],
+    jobs=JOBS,
+    resources=resources(),
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,1 @@
+"""Engines run queries over Parquet. DuckDB is the default."""

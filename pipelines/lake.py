@@ -1,0 +1,95 @@
+"""The lake: every table at rest as Parquet, one folder per table and as-of date, written whole or not at all.
+
+What belongs here: the IO manager that stores what an asset returns by its contract and gives it back with its
+declared types. What does not: what is computed, and how a query runs (pipelines/engine).
+"""
+
+import os
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assets.query import Parquet, Query
+from models.errors import LeadlineError
+from pipelines.engine.duckdb import DuckDB
+from quality.tables import ALL
+
+
+class LakeError(LeadlineError):
+    """A table that is needed is not in the lake."""
+
+
+class Lake(dg.IOManager):
+    """Tables below ``root``, as ``<table>/as_of=YYYY-MM-DD/<table>.parquet``.
+
+    A file is written beside its place and renamed into it, so that a reader sees the former table or the new one.
+    """
+
+    def __init__(self, root: Path, engine: DuckDB, progress: Callable[[str], None] = lambda told: None):
+        self._root = root
+        self._engine = engine
+        self._progress = progress
+
+    def path(self, table: str, as_of: date) -> Path:
+        """Where a table stands for an as-of date, whether or not it is there."""
+        return self._root / table / f"as_of={as_of.isoformat()}" / f"{table}.parquet"
+
+    def parquet(self, table: str, as_of: date) -> Parquet:
+        """Handle of a table that is there; LakeError otherwise."""
+        path = self.path(table, as_of)
+        if not path.is_file():
+            raise LakeError(
+                f"the table {table} has not been computed as of {as_of}",
+                where=str(path),
+                remedy=f"run leadline run with --as-of {as_of}, or materialize {table} and what it depends on for that partition",
+            )
+        return Parquet(str(path))
+
+    def store(self, table: str, as_of: date, content: Query | pd.DataFrame | pa.Table) -> int:
+        """Write a table and return its number of rows; its contract, where it has one, is imposed."""
+        path = self.path(table, as_of)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        contract = ALL.get(table)
+        try:
+            if contract is None and isinstance(content, pa.Table):
+                pq.write_table(content, beside, compression="zstd")
+                rows = content.num_rows
+            else:
+                query = content if isinstance(content, Query) else Query("SELECT * FROM content", {"content": content})
+                constants = {"as_of": f"DATE '{as_of.isoformat()}'"} if contract is not None and table != "parameters" else {}
+                rows = self._engine.write(query, contract, beside, constants)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+        return rows
+
+    def handle_output(self, context: dg.OutputContext, obj: Query | pd.DataFrame | pa.Table) -> None:
+        """Store what the asset returned for the partition of the run."""
+        table = context.asset_key.path[-1]
+        rows = self.store(table, date.fromisoformat(context.partition_key), obj)
+        self._progress(f"{table}: {rows:,} rows")
+        context.add_output_metadata({"dagster/row_count": rows})
+
+    def load_input(self, context: dg.InputContext) -> Parquet | pd.DataFrame | pa.Table:
+        """Give the table as what the parameter's annotation asks for."""
+        table = context.asset_key.path[-1]
+        handle = self.parquet(table, date.fromisoformat(context.asset_partition_key))
+        wanted = context.dagster_type.typing_type
+        if wanted is pd.DataFrame:
+            return read_frame(Path(handle.path))
+        return pq.read_table(handle.path) if wanted is pa.Table else handle
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """A stored table in pandas: amounts as float64, dates and times as datetime64."""
+    table = pq.read_table(path)
+    for position, declared in enumerate(table.schema):
+        if pa.types.is_decimal(declared.type):
+            table = table.set_column(position, declared.name, table[declared.name].cast(pa.float64()))
+    return table.to_pandas(date_as_object=False)

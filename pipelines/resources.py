@@ -1,0 +1,127 @@
+"""What a run is given: the company, its exports, the home folder, the report database, the dates.
+
+What belongs here: Dagster resources, made from four settings (`Place`) and the run's partition. What does not:
+how any of them works.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+
+from assets.exports.settings import Configuration
+from assets.exports.source import ExportSource
+from pipelines.configuration import load_configuration
+from pipelines.engine.duckdb import DuckDB
+from pipelines.home import Home
+from pipelines.lake import Lake
+from pipelines.report_db import ReportDatabase
+
+PARTITION_TAG = "dagster/partition"
+
+
+class Place(dg.ConfigurableResource):
+    """Where a run finds and leaves things: configuration file, exports folder, home folder, report database URL.
+
+    An empty ``report_db`` is the SQLite file in the home folder.
+    """
+
+    config: str
+    exports: str
+    home: str
+    report_db: str = ""
+
+
+@dg.resource(required_resource_keys={"place"}, description="The company's configuration.")
+def company(context) -> Configuration:
+    return load_configuration(Path(context.resources.place.config))
+
+
+@dg.resource(required_resource_keys={"place", "company"}, description="The company's exports, read once.")
+def source(context) -> ExportSource:
+    return ExportSource(Path(context.resources.place.exports), context.resources.company)
+
+
+@dg.resource(required_resource_keys={"place"}, description="The home folder, held for this run.")
+def home(context) -> Iterator[Home]:
+    place = Home(Path(context.resources.place.home))
+    with place.lock():
+        yield place
+
+
+@dg.resource(description="The as-of date: the partition of the run.")
+def as_of(context) -> date:
+    return date.fromisoformat(context.dagster_run.tags[PARTITION_TAG])
+
+
+@dg.resource(required_resource_keys={"source", "as_of"}, description="The date of the newest export; nothing in it lies in its future.")
+def export_date(context) -> date:
+    # A run for a later day than the newest fact takes the export for as new as that day.
+    return max(context.resources.source.export_date[0], context.resources.as_of)
+
+
+@dg.resource(required_resource_keys={"place", "home"}, description="The report database.")
+def report_database(context) -> ReportDatabase:
+    return ReportDatabase(context.resources.place.report_db or context.resources.home.report_database_url)
+
+
+@dg.resource(required_resource_keys={"home"}, description="Runs queries.")
+def engine(context) -> DuckDB:
+    return DuckDB(context.resources.home.spill)
+
+
+@dg.io_manager(required_resource_keys={"home", "engine", "progress"}, description="Every table as Parquet.")
+def lake(context) -> Lake:
+    return Lake(context.resources.home.lake, context.resources.engine, context.resources.progress)
+
+
+@dg.resource(description="Told what has just been computed; the command line shows it.")
+def progress(_context) -> Callable[[str], None]:
+    return lambda told: None
+
+
+@dg.resource(required_resource_keys={"report_database", "as_of"}, description="Rows read per table in the last earlier published run.")
+def previous_rows(context) -> Mapping[str, int]:
+    database, today = context.resources.report_database, context.resources.as_of
+    earlier = [day for day in database.as_of_dates() if day < today]
+    if not earlier:
+        return {}
+    counts = json.loads(database.read("run_log", earlier[-1]).iloc[-1]["counts"])
+    return {name: sum(file["read"] for file in files.values()) for name, files in counts.items()}
+
+
+@dg.resource(required_resource_keys={"report_database", "as_of"}, description="When rows rejected before were first rejected.")
+def first_seen(context) -> pd.DataFrame:
+    return context.resources.report_database.first_seen(context.resources.as_of)
+
+
+@dg.resource(description="When the run began: the only clock, and no number depends on it.")
+def started_at(_context) -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def resources() -> dict[str, dg.ResourceDefinition]:
+    """Every resource by name; `Place` reads LEADLINE_CONFIG, _EXPORTS, _HOME and _REPORT_DB from the environment."""
+    place = Place(
+        config=dg.EnvVar("LEADLINE_CONFIG"),
+        exports=dg.EnvVar("LEADLINE_EXPORTS"),
+        home=dg.EnvVar("LEADLINE_HOME"),
+    )
+    return {
+        "place": place,
+        "company": company,
+        "source": source,
+        "home": home,
+        "as_of": as_of,
+        "export_date": export_date,
+        "report_database": report_database,
+        "engine": engine,
+        "io_manager": lake,
+        "progress": progress,
+        "previous_rows": previous_rows,
+        "first_seen": first_seen,
+        "started_at": started_at,
+    }

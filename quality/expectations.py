@@ -1,0 +1,114 @@
+"""From a contract to expectations, and from rows to findings, through Great Expectations.
+
+What belongs here: the translation of a declared table into a suite, and the running of it. What does not: what
+is done about a finding (assets/exports/judge.py rejects rows, quality/checks.py stops the run). This is the only
+file that imports Great Expectations, and inside the function that needs it: its import costs seconds.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from quality.tables.columns import bounds_in_words
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One thing expected of one column; ``code`` is its public name, unique in its table."""
+
+    code: str
+    column: str
+    kind: str
+    severity: str
+    meaning: str
+    remedy: str
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one expectation: how many rows it applied to and the positions of those that failed."""
+
+    expectation: Expectation
+    checked: int
+    failed: np.ndarray
+
+
+def expectations_of(contract: sa.Table, severities: Mapping[str, str], required: Iterable[str] = ()) -> list[Expectation]:
+    """Everything the contract expects of a row.
+
+    ``severities`` overrides a severity by code or by ``table.code``; ``required`` names further columns without
+    whose value a row is rejected. Codes: ``missing_<column>``, ``<column>_out_of_range``, ``<column>_not_allowed``
+    and those of the contract's rules.
+    """
+    found = [e for c in contract.columns for e in _of_column(c, c.name in set(required))]
+    found += [Expectation(r.code, r.column, "true", r.severity, r.meaning, r.remedy) for r in contract.info["rules"]]
+    return [_with_severity(e, severities.get(f"{contract.name}.{e.code}", severities.get(e.code, e.severity))) for e in found]
+
+
+def _with_severity(expectation: Expectation, severity: str) -> Expectation:
+    return Expectation(**{**expectation.__dict__, "severity": severity})
+
+
+def _of_column(declared: sa.Column, required: bool) -> Iterable[Expectation]:
+    name, info = declared.name, declared.info
+    if required or not declared.nullable:
+        yield Expectation(f"missing_{name}", name, "present", "reject", f"{name} has a value", f"enter {name} at the source")
+    if info["minimum"] is not None or info["maximum"] is not None:
+        words = f"{name} is {bounds_in_words(declared)}"
+        bounds = {"minimum": info["minimum"], "maximum": info["maximum"]}
+        yield Expectation(f"{name}_out_of_range", name, "range", info["severity"], words, f"correct {name} at the source", **bounds)
+    if info["values"]:
+        words = ", ".join(info["values"])
+        yield Expectation(
+            f"{name}_not_allowed", name, "allowed", info["severity"], f"{name} is one of {words}", f"correct {name} at the source", values=info["values"]
+        )
+
+
+def find(rows: pd.DataFrame, expectations: Iterable[Expectation]) -> list[Finding]:
+    """Check ``rows`` (with a RangeIndex) and return one finding per expectation whose column the rows have.
+
+    A null passes everything but ``missing_``. Positions in ``Finding.failed`` are those of the frame, ascending.
+    """
+    wanted = [e for e in expectations if e.column in rows.columns]
+    if rows.empty or not wanted:
+        return [Finding(e, 0, np.empty(0, dtype=np.int64)) for e in wanted]
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    batch = (
+        context.data_sources.add_pandas("exports").add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
+    )
+    suite = gx.ExpectationSuite(name="contract", expectations=[_as_great_expectation(gx.expectations, e) for e in wanted])
+    outcome = batch.validate(suite, result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False})
+    by_code = {r.expectation_config.meta["code"]: r for r in outcome.results}
+    return [_finding(e, by_code[e.code], rows) for e in wanted]
+
+
+def _as_great_expectation(library, expectation: Expectation):
+    column, meta = expectation.column, {"code": expectation.code}
+    match expectation.kind:
+        case "present":
+            return library.ExpectColumnValuesToNotBeNull(column=column, meta=meta)
+        case "range":
+            return library.ExpectColumnValuesToBeBetween(column=column, min_value=expectation.minimum, max_value=expectation.maximum, meta=meta)
+        case "allowed":
+            return library.ExpectColumnValuesToBeInSet(column=column, value_set=list(expectation.values), meta=meta)
+        case "true":
+            return library.ExpectColumnValuesToBeInSet(column=column, value_set=[True], meta=meta)
+    raise ValueError(f"expectation {expectation.code}: kind {expectation.kind!r} is not one of present, range, allowed, true")
+
+
+def _finding(expectation: Expectation, outcome, rows: pd.DataFrame) -> Finding:
+    if outcome.exception_info and outcome.exception_info.get("raised_exception"):
+        raise RuntimeError(f"expectation {expectation.code} on column {expectation.column} could not be evaluated: {outcome.exception_info['exception_message']}")
+    failed = np.sort(np.asarray(outcome.result["unexpected_index_list"], dtype=np.int64))
+    checked = len(rows) if expectation.kind == "present" else int(rows[expectation.column].notna().sum())
+    return Finding(expectation, checked, failed)

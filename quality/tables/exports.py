@@ -1,0 +1,360 @@
+"""Contracts of what a CRM can export (requirements.md section 1), under canonical names.
+
+What belongs here: one table per kind of export, with the rules that a row must satisfy to be trusted.
+What does not: any CRM's own headers (assets/exports/crm) and anything computed.
+
+Besides the declared columns every exported row carries ``_file``, ``_line``, ``_snapshot`` (the file's date, or
+null), ``_verdict`` (accepted, superseded or rejected) and ``_reasons`` (codes). A rule's column starts with
+``ok_`` and is derived where the row is judged (assets/exports/judge.py).
+"""
+
+import sqlalchemy as sa
+
+from quality.tables.columns import Rule, column, table
+
+EXPORTS = sa.MetaData()
+
+OPPORTUNITY_TYPES = ("new", "renewal", "expansion")
+
+PARENT_RULES = (
+    Rule("unknown_opportunity", "ok_opportunity_known", "reject", "the opportunity is in the opportunities export", "export the opportunity too, or correct its id"),
+    Rule("parent_rejected", "ok_parent_accepted", "reject", "the opportunity's own row is accepted", "mend the opportunity's row; this one then comes back by itself"),
+)
+
+opportunities = table(
+    EXPORTS,
+    "opportunities",
+    "One row per opportunity (per snapshot).",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("account_id", "id", "Customer"),
+    column("name", "text", "Name of the opportunity", private="text"),
+    column("pipeline", "label", "Pipeline"),
+    column("opportunity_type", "label", "new, renewal or expansion"),
+    column("owner_id", "id", "Owner"),
+    column("stage", "label", "Stage as exported"),
+    column("stage_entered_at", "time", "Entry of the present stage"),
+    column("amount", "original_amount", "Amount in the row's currency", minimum=0, maximum=1e12),
+    column("currency", "label", "ISO 4217 code"),
+    column("recurring_amount", "original_amount", "Recurring part of the amount, per year", minimum=0),
+    column("created_at", "time", "Creation"),
+    column("updated_at", "time", "Last change"),
+    column("expected_close_date", "date", "Close date that the seller expects"),
+    column("closed_at", "time", "Day it was won or lost"),
+    column("is_closed", "flag", "Exported closed flag"),
+    column("is_won", "flag", "Exported won flag"),
+    column("outcome", "label", "Exported outcome: won, lost or open, in the configured spellings"),
+    column("loss_reason", "label", "Reason of the loss"),
+    column("source", "label", "Lead source"),
+    column("industry", "label", "Industry"),
+    column("product", "label", "Product"),
+    column("region", "label", "Region"),
+    column("lead_id", "id", "Lead it came from"),
+    column("forecast_category", "label", "Seller's forecast category"),
+    column("crm_probability", "share", "Probability shown in the CRM", severity="warning"),
+    column("paused_until", "date", "Paused until"),
+    column("deleted_at", "time", "Deleted in the CRM"),
+    column("is_deleted", "flag", "Exported deleted flag"),
+    column("proposal_sent_at", "time", "Proposal sent"),
+    column("contract_effective_at", "time", "Contract effective"),
+    column("first_payment_at", "time", "First payment received"),
+    column("discount_share", "share", "Discount", severity="warning"),
+    column("payment_term_days", "days", "Payment term", severity="warning"),
+    column("next_step", "text", "Next step", private="text"),
+    column("notes", "text", "Notes", private="text"),
+    rules=(
+        Rule("unknown_stage", "ok_stage_known", "reject", "the stage is one of the configured spellings", "correct the stage, or add its spelling to the configuration"),
+        Rule("unknown_pipeline", "ok_pipeline_known", "reject", "the pipeline is configured", "correct the pipeline, or add it to the configuration"),
+        Rule("unknown_currency", "ok_currency_known", "reject", "the currency has an exchange rate", "correct the currency, or add its rate to the configuration"),
+        Rule("unknown_owner", "ok_owner_known", "warning", "the owner is in the owners export", "add the owner, or correct the id"),
+        Rule("created_in_future", "ok_created_past", "reject", "creation is not after the export date", "correct the creation date"),
+        Rule("closed_in_future", "ok_closed_past", "reject", "closing is not after the export date", "correct the close date"),
+        Rule("closed_before_created", "ok_closed_after_created", "reject", "closing is not before creation", "correct one of the two dates"),
+        Rule("closed_without_date", "ok_closed_dated", "reject", "a closed opportunity has a close date", "enter the close date"),
+        Rule("won_without_amount", "ok_won_amount", "warning", "a won opportunity has an amount", "enter the amount"),
+        Rule("contradictory_outcome", "ok_outcome_agrees", "warning", "stage and closed or won flags agree (the configured outcome_from decides)", "make the flags agree"),
+        Rule("won_without_contract_or_payment", "ok_won_evidence", "warning", "a won opportunity has an effective contract or a first payment", "enter the contract date or the payment"),
+        Rule("owner_missing", "ok_owner_present", "warning", "the opportunity has an owner", "assign an owner"),
+        Rule("not_updated_3d", "ok_updated_3d", "warning", "an open opportunity was updated in the last 3 days", "update it"),
+        Rule("not_updated_7d", "ok_updated_7d", "warning", "an open opportunity was updated in the last 7 days", "update it; the supervisor looks"),
+    ),
+)
+
+stage_history = table(
+    EXPORTS,
+    "stage_history",
+    "One row per stage entry.",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("pipeline", "label", "Pipeline"),
+    column("stage", "label", "Stage as exported", key=True),
+    column("entered_at", "time", "Entry", key=True),
+    column("exited_at", "time", "Exit"),
+    column("amount", "original_amount", "Amount at that time", minimum=0, maximum=1e12),
+    column("expected_close_date", "date", "Expected close date at that time"),
+    column("forecast_category", "label", "Forecast category at that time"),
+    column("owner_id", "id", "Owner at that time"),
+    rules=(
+        *PARENT_RULES,
+        Rule("unknown_stage", "ok_stage_known", "reject", "the stage is one of the configured spellings", "correct the stage, or add its spelling to the configuration"),
+        Rule("entered_in_future", "ok_entered_past", "reject", "entry is not after the export date", "correct the entry date"),
+        Rule("entered_before_created", "ok_entered_after_created", "reject", "entry is not before the opportunity's creation day", "correct one of the two dates"),
+        Rule("entered_after_closed", "ok_entered_before_closed", "warning", "entry is not after the opportunity's close day", "correct one of the two dates, or reopen the deal"),
+        Rule("exited_before_entered", "ok_exited_after_entered", "reject", "exit is not before entry", "correct one of the two dates"),
+    ),
+)
+
+field_history = table(
+    EXPORTS,
+    "field_history",
+    "One row per changed field.",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("field", "label", "Canonical name of the field (amount, expected_close_date, owner_id, stage)", key=True),
+    column("old_value", "text", "Value before", private="text"),
+    column("new_value", "text", "Value after", private="text"),
+    column("changed_at", "time", "When it changed", key=True),
+    rules=(
+        *PARENT_RULES,
+        Rule("changed_in_future", "ok_changed_past", "reject", "the change is not after the export date", "correct the date"),
+        Rule("unreadable_new_value", "ok_new_value_read", "reject", "the new value reads as the field's own kind", "correct the value"),
+    ),
+)
+
+leads = table(
+    EXPORTS,
+    "leads",
+    "One row per lead.",
+    column("lead_id", "id", "Lead", key=True),
+    column("source", "label", "Source"),
+    column("captured_at", "time", "Captured"),
+    column("recorded_at", "time", "Recorded in the CRM"),
+    column("assigned_at", "time", "Assigned to its owner"),
+    column("account_name", "text", "Customer's name", private="name"),
+    column("industry", "label", "Industry"),
+    column("region", "label", "Region"),
+    column("annual_revenue", "original_amount", "Customer's annual revenue", minimum=0),
+    column("contact", "text", "Contact's name", private="name"),
+    column("title", "text", "Contact's position"),
+    column("phone", "text", "Phone", private="phone"),
+    column("email", "text", "E-mail", private="email"),
+    column("need", "text", "Need in words", private="text"),
+    column("need_type", "label", "Kind of need"),
+    column("need_tags", "text", "Tags"),
+    column("urgency", "label", "Urgency"),
+    column("budget_stated", "flag", "A budget was stated"),
+    column("budget", "original_amount", "Budget", minimum=0),
+    column("authority", "flag", "BANT: the contact may decide"),
+    column("need_confirmed", "flag", "BANT: the need is confirmed"),
+    column("timeline", "flag", "BANT: a date is known"),
+    column("need_match_share", "share", "How much of the need is matched", severity="warning"),
+    column("status", "label", "touched, to nurture, invalid"),
+    column("owner_id", "id", "Owner"),
+    column("first_touch_at", "time", "First touch"),
+    column("converted_opportunity_id", "id", "Opportunity it became"),
+    rules=(
+        Rule("captured_in_future", "ok_captured_past", "reject", "capture is not after the export date", "correct the date"),
+        Rule("recorded_late", "ok_recorded_in_time", "warning", "recorded within 24 hours of capture", "record leads the same day"),
+    ),
+)
+
+accounts = table(
+    EXPORTS,
+    "accounts",
+    "One row per customer.",
+    column("account_id", "id", "Customer", key=True),
+    column("name", "text", "Name", private="name"),
+    column("industry", "label", "Industry"),
+    column("annual_revenue", "original_amount", "Annual revenue", minimum=0),
+    column("employees", "count", "Employees", severity="warning"),
+    column("region", "label", "Region"),
+    column("tier", "label", "Strategic tier"),
+)
+
+contact_roles = table(
+    EXPORTS,
+    "contact_roles",
+    "One row per contact on an opportunity.",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("contact_id", "id", "Contact", key=True),
+    column("role", "label", "decision maker, influencer, user"),
+    column("first_contacted_at", "time", "First contacted"),
+    rules=PARENT_RULES,
+)
+
+activities = table(
+    EXPORTS,
+    "activities",
+    "One row per touch.",
+    column("activity_id", "id", "Activity", key=True),
+    column("opportunity_id", "id", "Opportunity"),
+    column("lead_id", "id", "Lead"),
+    column("kind", "label", "call, visit, mail, chat, demo, web visit, download, event"),
+    column("happened_at", "time", "When", required=True),
+    column("owner_id", "id", "Who"),
+    column("direction", "label", "inbound or outbound"),
+    column("text", "text", "Text", private="text"),
+    rules=(
+        *PARENT_RULES,
+        Rule("happened_in_future", "ok_happened_past", "warning", "it is not after the export date (a planned activity is not a fact yet)", "correct the date"),
+    ),
+)
+
+owners = table(
+    EXPORTS,
+    "owners",
+    "One row per person and period of belonging to a team.",
+    column("owner_id", "id", "Person", key=True),
+    column("name", "text", "Name", private="name"),
+    column("team", "label", "Team"),
+    column("manager_id", "id", "Manager"),
+    column("valid_from", "date", "First day in the team; null: always"),
+    column("valid_to", "date", "Last day in the team; null: still"),
+)
+
+targets = table(
+    EXPORTS,
+    "targets",
+    "One row per period, unit and metric.",
+    column("period_kind", "label", "week, month or quarter", key=True, values=("week", "month", "quarter")),
+    column("period_start", "date", "First day of the period", key=True),
+    column("dimension", "label", "all, team or owner", key=True),
+    column("member", "label", "all, or the team or owner", key=True),
+    column("metric", "label", "What is aimed at; bookings by default", key=True),
+    column("target", "number", "Target in the metric's own unit", required=True),
+)
+
+forecast_calls = table(
+    EXPORTS,
+    "forecast_calls",
+    "One row per call: what a person committed.",
+    column("period_start", "date", "First day of the period", key=True),
+    column("dimension", "label", "owner, team or all", key=True),
+    column("member", "label", "Owner, team or all", key=True),
+    column("category", "label", "commit or best case", key=True),
+    column("amount", "original_amount", "Amount called", required=True),
+    column("called_at", "time", "When", key=True),
+)
+
+payments = table(
+    EXPORTS,
+    "payments",
+    "One row per payment due.",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("kind", "label", "prepayment, progress or final", key=True),
+    column("due_at", "date", "Due", key=True),
+    column("paid_at", "date", "Paid"),
+    column("amount", "original_amount", "Amount", required=True),
+    rules=PARENT_RULES,
+)
+
+satisfaction = table(
+    EXPORTS,
+    "satisfaction",
+    "One row per survey answer.",
+    column("account_id", "id", "Customer", key=True),
+    column("surveyed_at", "date", "When", key=True),
+    column("score", "number", "Score", required=True),
+)
+
+assessments = table(
+    EXPORTS,
+    "assessments",
+    "One row per assessed item.",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("assessed_at", "time", "When", key=True),
+    column("item", "label", "What was assessed", key=True),
+    column("value", "text", "Value", required=True),
+    column("evidence_ref", "text", "Evidence"),
+    column("assessed_by", "id", "Who"),
+    column("reviewed_by", "id", "Reviewer"),
+    rules=PARENT_RULES,
+)
+
+milestones = table(
+    EXPORTS,
+    "milestones",
+    "One row per thing done.",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("kind", "label", "What was done", key=True),
+    column("happened_at", "time", "When", key=True),
+    column("document_ref", "text", "Document"),
+    column("customer_feedback", "text", "Feedback", private="text"),
+    column("next_action", "text", "Next action", private="text"),
+    rules=PARENT_RULES,
+)
+
+obstacles = table(
+    EXPORTS,
+    "obstacles",
+    "One row per obstacle.",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("kind", "label", "Kind", key=True),
+    column("description", "text", "Description", private="text"),
+    column("countermeasure", "text", "Countermeasure", private="text"),
+    column("owner_id", "id", "Responsible"),
+    column("due_at", "date", "To be solved by"),
+    column("opened_at", "time", "Opened", key=True),
+    column("closed_at", "time", "Solved"),
+    rules=PARENT_RULES,
+)
+
+follow_up_plans = table(
+    EXPORTS,
+    "follow_up_plans",
+    "One row per planned follow-up.",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("stage", "label", "Stage of follow-up"),
+    column("goal", "text", "Goal", private="text"),
+    column("content", "text", "Content", private="text"),
+    column("owner_id", "id", "Responsible"),
+    column("due_at", "date", "Due", key=True),
+    column("opened_at", "time", "Opened"),
+    column("closed_at", "time", "Done"),
+    rules=PARENT_RULES,
+)
+
+support_requests = table(
+    EXPORTS,
+    "support_requests",
+    "One row per request for support.",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("kind", "label", "Kind", key=True),
+    column("due_at", "date", "Needed by"),
+    column("expected_output", "text", "Expected output", private="text"),
+    column("is_accepted", "flag", "Accepted"),
+    column("refusal_reason", "text", "Reason of a refusal", private="text"),
+    column("rating", "number", "Rating, 1 to 10", minimum=1, maximum=10, severity="warning"),
+    column("opened_at", "time", "Opened", key=True),
+    column("closed_at", "time", "Answered"),
+    rules=PARENT_RULES,
+)
+
+improvement_actions = table(
+    EXPORTS,
+    "improvement_actions",
+    "One row per measure.",
+    column("stage", "label", "Bottleneck stage", key=True),
+    column("measure", "text", "Measure", key=True),
+    column("owner_id", "id", "Responsible"),
+    column("due_at", "date", "Due"),
+    column("acceptance", "text", "Acceptance test"),
+    column("opened_at", "time", "Opened", key=True),
+    column("closed_at", "time", "Closed"),
+)
+
+exchange_rates = table(
+    EXPORTS,
+    "exchange_rates",
+    "One row per currency and day from which a rate holds.",
+    column("currency", "label", "ISO 4217 code", key=True),
+    column("valid_from", "date", "First day", key=True),
+    column("rate", "number", "Reporting currency per unit", required=True, minimum=0),
+)
+
+splits = table(
+    EXPORTS,
+    "splits",
+    "One row per owner's share of an opportunity.",
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("owner_id", "id", "Owner", key=True),
+    column("share", "share", "Share", required=True),
+    rules=PARENT_RULES,
+)

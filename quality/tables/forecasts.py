@@ -1,0 +1,158 @@
+"""Contracts of the forecast tables (requirements.md sections 6 and 9).
+
+What belongs here: what is expected, how sure it is and how good earlier expectations were. Amounts are in the
+reporting currency; ``error`` is forecast − actual.
+"""
+
+import sqlalchemy as sa
+
+from quality.tables.columns import column, table
+from quality.tables.core import PERIOD_KINDS
+from quality.tables.metrics import as_of, period, segment
+
+FORECASTS = sa.MetaData()
+
+COMPONENTS = ("won", "open_pipeline", "new_business", "total")
+
+win_probability = table(
+    FORECASTS,
+    "win_probability",
+    "One row per open opportunity.",
+    as_of(),
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("stage", "id", "Stage key", required=True),
+    column("owner_id", "id", "Owner"),
+    column("amount", "amount", "Amount at the as-of date; null where none is known", minimum=0),
+    column("amount_if_won", "amount", "Amount to expect if it is won", required=True, minimum=0),
+    column("p_won", "share", "Probability that it is won in the end", required=True),
+    column("p_won_30d", "share", "Probability that it is won within 30 days of the as-of date", required=True),
+    column("p_won_60d", "share", "Probability that it is won within 60 days", required=True),
+    column("p_won_90d", "share", "Probability that it is won within 90 days", required=True),
+    column("expected_close_date", "date", "Median day of winning, given that it is won"),
+    column("close_date_p10", "date", "Day by which one in ten such wins has come"),
+    column("close_date_p90", "date", "Day by which nine in ten such wins have come"),
+    column("expected_amount", "amount", "p_won × amount_if_won", required=True, minimum=0),
+    column("reasons", "json", "List of codes and figures, in log-odds against the company's base rate; they add up to the score", required=True),
+    column("model", "label", "Method that gave the probabilities", required=True),
+)
+
+win_timing = table(
+    FORECASTS,
+    "win_timing",
+    "One row per open opportunity and period, from the one that holds the as-of date to three months ahead.",
+    as_of(),
+    column("opportunity_id", "id", "Opportunity", key=True),
+    *period(),
+    column("p_won_in_period", "share", "Probability that it is won in the period (in what is left of it)", required=True),
+    column("p_won_by_end", "share", "Probability that it is won by the period's end", required=True),
+    column("p_lost_by_end", "share", "Probability that it is lost by the period's end", required=True),
+)
+
+revenue_forecast = table(
+    FORECASTS,
+    "revenue_forecast",
+    "One row per period, segment member and component. Means add up over components, members and periods; quantiles do not.",
+    as_of(),
+    *period(),
+    *segment(),
+    column("component", "label", "won so far, from today's open pipeline, from deals not yet created, and their total", key=True, values=COMPONENTS),
+    column("mean", "amount", "Expected amount", required=True, minimum=0),
+    *(column(f"p{q:02d}", "amount", f"{q} % quantile", required=True, minimum=0) for q in (5, 10, 25, 50, 75, 90, 95)),
+    column("expected_wins", "number", "Expected number of deals won", required=True, minimum=0),
+    column("noise_floor", "ratio", "Half-width of the 80 % range that chance alone leaves, as a share of the mean total; null where the mean is 0"),
+    column("method", "label", "Method that gave the open-pipeline part", required=True),
+)
+
+forecast_baselines = table(
+    FORECASTS,
+    "forecast_baselines",
+    "One row per period, segment member and simple method, shown beside every forecast.",
+    as_of(),
+    *period(),
+    *segment(),
+    column("method", "label", "weighted_pipeline, run_rate, same_period_last_year, crm_probability", key=True),
+    column("value", "amount", "Amount that the method expects for the whole period, won so far included", required=True),
+)
+
+forecast_accuracy = table(
+    FORECASTS,
+    "forecast_accuracy",
+    "One row per past origin, period, segment member and method that can be scored at the as-of date.",
+    as_of(),
+    column("origin", "date", "Date as of which the forecast was made", key=True),
+    *period(),
+    *segment(),
+    column("method", "label", "Method", key=True),
+    column("kind", "label", "Published at the time, or recomputed later as of then", key=True, values=("live", "replayed")),
+    column("lead_months", "count", "Months from the origin to the period: 1 for the first whole month after it", required=True),
+    column("forecast", "amount", "Mean forecast of the total", required=True),
+    column("p10", "amount", "10 % quantile; null for methods that give a number only"),
+    column("p90", "amount", "90 % quantile"),
+    column("actual", "amount", "Amount won in the period", required=True),
+    column("error", "amount", "forecast − actual", required=True),
+    column("absolute_error", "amount", "Absolute error", required=True),
+    column("inside_80", "flag", "actual lies in [p10, p90]; null where there is no range"),
+)
+
+deal_accuracy = table(
+    FORECASTS,
+    "deal_accuracy",
+    "One row per method and horizon: how past win probabilities compare with what happened, over all origins.",
+    as_of(),
+    column("method", "label", "Method", key=True),
+    column("horizon", "label", "month_1, month_2, month_3: won by the end of that month after the origin; ever: won, of those closed since", key=True),
+    column("deals", "count", "Pairs of origin and open deal whose outcome at the horizon is known", required=True),
+    column("origins", "count", "Origins they come from", required=True),
+    column("base_rate", "share", "Share of them that were won"),
+    column("log_loss", "number", "Mean log loss"),
+    column("brier", "number", "Mean squared error of the probability"),
+    column("auc", "share", "Chance that a won deal was rated above another"),
+    column("calibration_error", "share", "Expected calibration error in ten equally filled bins"),
+    column("gain", "number", "Log loss of the base rate less the method's, per deal: positive is better"),
+    column("gain_low", "number", "Lower end of the 95 % interval of gain, bootstrapped over origins"),
+    column("gain_high", "number", "Upper end of the 95 % interval of gain"),
+    column("is_published", "flag", "This method gives the published probabilities", required=True),
+)
+
+method_choice = table(
+    FORECASTS,
+    "method_choice",
+    "One row per origin: which method was chosen on origins before it, and how it then did beside the others.",
+    as_of(),
+    column("origin", "date", "Origin at which the choice applied", key=True),
+    column("question", "label", "deals (win probability) or revenue (totals)", key=True, values=("deals", "revenue")),
+    column("method", "label", "Method that did best on earlier origins", required=True),
+    column("score", "number", "Its score at this origin: log loss, or absolute error over actual"),
+    column("baseline_score", "number", "The best baseline's score at this origin, chosen likewise on earlier ones"),
+    column("origins_used", "count", "Earlier origins that the choice rests on", required=True),
+)
+
+forecast_changes = table(
+    FORECASTS,
+    "forecast_changes",
+    "One row per earlier date, subject, period, segment member and cause. For each the causes add up, to the cent, from opening to closing.",
+    as_of(),
+    column("since", "date", "The earlier as-of date", key=True),
+    column("subject", "label", "pipeline (open amount by expected close date) or forecast (mean)", key=True, values=("pipeline", "forecast")),
+    *period(),
+    *segment(),
+    column("cause", "label", "opening, a cause of change, or closing", key=True),
+    column("amount", "amount", "Amount, signed: what the cause adds", required=True),
+    column("deals", "count", "Deals concerned", required=True),
+)
+
+RISK_SIGNALS = ("stage_overtime", "zombie", "not_updated_7d")
+
+risk_list = table(
+    FORECASTS,
+    "risk_list",
+    "One row per open opportunity and signal.",
+    as_of(),
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("signal", "label", "Signal of playbook.md E", key=True),
+    column("stage", "id", "Stage key", required=True),
+    column("owner_id", "id", "Owner"),
+    column("amount", "amount", "Amount at the as-of date; null where none is known"),
+    column("evidence", "text", "The figures that raise the signal", required=True),
+    column("suggested_action", "text", "What the playbook suggests", required=True),
+)

@@ -1,0 +1,261 @@
+"""The demonstration's exports: the same company in two forms, with every planted fault where the list says it is."""
+
+import csv
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from python_calamine import CalamineWorkbook
+
+from assets.exports.reading import read_table
+from models.simulated_world import DEMO
+from pipelines.configuration import load_configuration
+from pipelines.demo import chinese, salesforce, write_demo
+from pipelines.demo.benchmark import write_benchmark
+from pipelines.demo.dirt import MARKUP
+from pipelines.demo.names import in_chinese
+
+FORMS = ("salesforce", "chinese")
+SMALL = replace(DEMO, deals=1_500)
+END = str(DEMO.end)
+
+
+class Written:
+    """One form as written: its list of faults, its configuration, and every file by physical line."""
+
+    def __init__(self, folder, form):
+        self.form, self.demo = form, write_demo(folder, form)
+        self.words = {"salesforce": salesforce.WORDS, "chinese": chinese.WORDS}[form]
+        self.manifest = json.loads(self.demo.manifest.read_text(encoding="utf-8"))
+        self.configuration = load_configuration(self.demo.configuration)
+        self.rows = {path.name: self._by_line(path) for path in self.demo.exports.iterdir()}
+
+    def _by_line(self, path):
+        if path.suffix == ".xlsx":
+            table = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
+            return {line: dict(zip(table[0], map(str, row), strict=True)) for line, row in enumerate(table[1:], start=2)}
+        encoding = next(e for e in ("utf-8-sig", "gb18030") if _decodes(path, e))
+        lines = path.read_text(encoding=encoding).split("\n")
+        header = next(csv.reader([lines[0]]))
+        rows, line = {}, 1
+        with path.open(encoding=encoding, newline="") as file:
+            reader = csv.reader(file)
+            next(reader)
+            line = reader.line_num + 1
+            for row in reader:
+                assert lines[line - 1].startswith(f'"{row[0]}"')
+                rows[line] = dict(zip(header, row, strict=True))
+                line = reader.line_num + 1
+        return rows
+
+    def planted(self, table, kind, code=None):
+        """The rows of the file at the lines listed for one kind of fault."""
+        found = [p for p in self.manifest["planted"] if p["table"] == table and p["kind"] == kind and (code is None or code in p["codes"])]
+        assert found, f"nothing of the kind {kind} is planted in {table}"
+        return [self.rows[p["file"]][p["line"]] for p in found]
+
+    def of(self, table):
+        """All rows of a table's file."""
+        return list(self.rows[self.configuration.exports.tables[table].files[0]].values())
+
+
+def _decodes(path, encoding):
+    try:
+        path.read_bytes().decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    return {form: Written(tmp_path_factory.mktemp(form), form) for form in FORMS}
+
+
+@pytest.fixture(params=FORMS)
+def written(request, both):
+    return both[request.param]
+
+
+HEADERS = {
+    "salesforce": {
+        "id": "Id", "stage": "StageName", "created": "CreatedDate", "amount": "Amount", "expected": "CloseDate", "closed": "CloseDate",
+        "owner": "OwnerId", "source": "LeadSource", "name": "Name", "currency": "CurrencyIsoCode", "changed": "LastModifiedDate",
+        "parent": "OpportunityId", "entered": "CreatedDate", "new": "NewValue", "at": "CreatedDate", "touch": "WhatId", "happened": "CompletedDateTime",
+        "user": "Id",
+    },
+    "chinese": {
+        "id": "商机编号", "stage": "销售阶段", "created": "创建时间", "amount": "商机金额(万元)", "expected": "预计成交日期", "closed": "成交日期",
+        "owner": "负责人", "source": "商机来源", "name": "商机名称", "currency": "币种", "changed": "最后修改时间",
+        "parent": "商机编号", "entered": "进入阶段时间", "new": "修改后", "at": "修改时间", "touch": "商机编号", "happened": "跟进时间",
+        "user": "工号",
+    },
+}  # fmt: skip
+
+
+def _day(text):
+    return pd.Timestamp(text[:10] if text[4] == "-" else text.split(" ")[0].replace("年", "-").replace("月", "-").replace("日", "").replace("/", "-"))
+
+
+def test_spoilt_values_stand_where_the_list_says(written):
+    h, words, planted = HEADERS[written.form], written.words, written.planted
+    spoilt = [
+        ("opportunities", "unreadable_date", "unreadable_created_at", "created", "unreadable_date"),
+        ("opportunities", "unreadable_date", "unreadable_expected_close_date", "expected", "unreadable_date"),
+        ("opportunities", "unreadable_amount", None, "amount", "unreadable_amount"),
+        ("opportunities", "unknown_stage", None, "stage", "unknown_stage"),
+        ("opportunities", "newest_rejected", None, "stage", "unknown_stage"),
+        ("opportunities", "missing_id", None, "id", "empty"),
+        ("opportunities", "unknown_currency", None, "currency", "unknown_currency"),
+        ("opportunities", "won_without_amount", None, "amount", "empty"),
+        ("opportunities", "owner_missing", None, "owner", "empty"),
+        ("opportunities", "line_break", None, "name", "line_break"),
+        ("stage_history", "missing_id", None, "parent", "empty"),
+        ("stage_history", "unreadable_date", None, "entered", "unreadable_date"),
+        ("field_history", "unreadable_value", None, "new", "unreadable_amount"),
+        ("activities", "unreadable_date", None, "happened", "unreadable_date"),
+    ]
+    for table, kind, code, column, word in spoilt:
+        for row in planted(table, kind, code):
+            assert row[h[column]] == words[word], (table, kind)
+
+
+def test_impossible_dates_stand_where_the_list_says(written):
+    h, planted = HEADERS[written.form], written.planted
+    end = pd.Timestamp(END)
+    assert all(_day(row[h["created"]]) > end for row in planted("opportunities", "created_in_future"))
+    assert all(_day(row[h["closed"]]) > end for row in planted("opportunities", "closed_in_future"))
+    assert all(_day(row[h["closed"]]) < _day(row[h["created"]]) for row in planted("opportunities", "closed_before_created"))
+    assert all(_day(row[h["entered"]]) > end for row in planted("stage_history", "future"))
+    assert all(_day(row[h["entered"]]) < pd.Timestamp(DEMO.start) for row in planted("stage_history", "before_creation"))
+    assert all(_day(row[h["at"]]) > end for row in planted("field_history", "future"))
+    assert all(_day(row[h["happened"]]) > end for row in planted("activities", "planned"))
+
+
+def test_orphans_owners_and_markup_stand_where_the_list_says(written):
+    h, planted = HEADERS[written.form], written.planted
+    known = {row[h["id"]] for row in written.of("opportunities")}
+    for table, column in (("stage_history", "parent"), ("field_history", "parent"), ("activities", "touch")):
+        assert not known & {row[h[column]] for row in planted(table, "orphan")}
+    users = {row[h["user"]] for row in written.of("owners")}
+    assert not users & {row[h["owner"]] for row in planted("opportunities", "unknown_owner")}
+    marked = planted("opportunities", "markup")
+    assert {row[h["name"]] for row in marked} == set(MARKUP)
+    assert {row[h["source"]] for row in marked} > set(MARKUP)
+
+
+def test_contradictory_flags_stand_where_the_list_says(written):
+    rows = written.planted("opportunities", "contradictory_outcome")
+    if written.form == "salesforce":
+        assert all(row["StageName"] == "Closed Lost" and row["IsWon"] == "true" for row in rows)
+    else:
+        assert all(row["销售阶段"] == "输单" and row["商机状态"] == "赢单" for row in rows)
+
+
+def test_copies_repeat_and_older_versions_precede_a_newer_row(written):
+    h = HEADERS[written.form]
+    for table in ("opportunities", "stage_history", "field_history", "activities", "accounts", "owners"):
+        rows = written.of(table)
+        assert all(rows.count(row) == 2 for row in written.planted(table, "copy"))
+    versions = written.planted("opportunities", "older_version") + written.planted("opportunities", "stale_version")
+    for old in versions:
+        newer = [row for row in written.of("opportunities") if row[h["id"]] == old[h["id"]] and row != old]
+        assert [_day(row[h["changed"]]) > _day(old[h["changed"]]) for row in newer] == [True]
+
+
+def test_rows_of_rejected_deals_are_listed_and_no_others(written):
+    h = HEADERS[written.form]
+    verdict = {p["line"]: p["verdict"] for p in written.manifest["planted"] if p["table"] == "opportunities"}
+    rows = written.rows[written.configuration.exports.tables["opportunities"].files[0]]
+    in_force = {row[h["id"]] for line, row in rows.items() if verdict.get(line) != "rejected"}
+    for table, column in (("stage_history", "parent"), ("field_history", "parent"), ("activities", "touch")):
+        listed = {p["line"] for p in written.manifest["planted"] if p["table"] == table and p["verdict"] == "rejected"}
+        file = written.rows[written.configuration.exports.tables[table].files[0]]
+        assert {line for line, row in file.items() if row[h[column]] not in in_force} <= listed
+        follows = {p["line"] for p in written.manifest["planted"] if p["table"] == table and p["kind"] == "follows_its_opportunity"}
+        assert follows.isdisjoint({line for line, row in file.items() if row[h[column]] in in_force})
+
+
+def test_counts_are_those_of_the_files_and_few_enough_are_rejected(written):
+    for table, count in written.manifest["rows"].items():
+        assert count["read"] == len(written.of(table)) == count["accepted"] + count["superseded"] + count["rejected"]
+        assert count["rejected"] < 0.05 * count["read"]
+    h, ids = HEADERS[written.form], {}
+    rejected = {p["line"] for p in written.manifest["planted"] if p["table"] == "opportunities" and p["verdict"] == "rejected"}
+    rows = written.rows[written.configuration.exports.tables["opportunities"].files[0]]
+    closed = {"Closed Won", "Closed Lost", "赢单", "输单"}
+    for line, row in rows.items():
+        amount = pd.to_numeric(row[h["amount"]], errors="coerce")
+        if row[h["stage"]] not in closed and pd.notna(amount):
+            ids[line] = amount
+    assert sum(amount for line, amount in ids.items() if line in rejected) < 0.1 * sum(ids.values())
+
+
+def test_files_have_the_encodings_of_real_exports(both):
+    def beginning(form, name):
+        return (both[form].demo.exports / name).read_bytes()
+
+    assert beginning("salesforce", "Opportunity.csv").isascii()
+    assert beginning("chinese", "人员.csv").startswith(b"\xef\xbb\xbf")
+    assert beginning("chinese", "阶段历史.csv").decode("gb18030").startswith('"商机编号"')
+    with pytest.raises(UnicodeDecodeError):
+        beginning("chinese", "阶段历史.csv").decode("utf-8")
+
+
+@pytest.mark.parametrize("table", ["opportunities", "stage_history", "field_history", "activities", "accounts", "owners", "targets"])
+def test_both_forms_read_back_to_the_same_rows(both, table):
+    typed = {form: read_table(w.demo.exports, table, w.configuration).rows.to_pandas() for form, w in both.items()}
+    frames = {"salesforce": in_chinese(typed["salesforce"]), "chinese": typed["chinese"]}
+    key = {"stage_history": ["opportunity_id", "entered_at"], "field_history": ["opportunity_id", "changed_at", "new_value"]}
+    read = {form: set(written.columns[written.notna().any()]) for form, written in frames.items()}
+    spelled = {"name", "stage", "kind", "field", "outcome", "is_closed", "is_won", "is_deleted", "currency"}
+    columns = sorted(c for c in read["salesforce"] & read["chinese"] if not c.startswith("_") and c not in spelled)
+    words = [*salesforce.WORDS.values(), *chinese.WORDS.values()]
+    for form, frame in frames.items():
+        frame = frame[~frame.isin(words).any(axis=1)] if table != "opportunities" else frame
+        if table == "stage_history":
+            frame = frame.dropna(subset=["opportunity_id", "entered_at"]).sort_values(key[table], kind="stable")
+            moved = frame[["opportunity_id", "stage"]].ne(frame[["opportunity_id", "stage"]].shift()).any(axis=1)
+            frame = frame[moved]
+        if table in key:
+            frame = frame.sort_values(key[table], kind="stable")
+        frames[form] = frame[columns].reset_index(drop=True)
+    expected = {"opportunities": 12, "stage_history": 5, "field_history": 4, "activities": 4, "accounts": 5, "owners": 2, "targets": 6}
+    assert len(columns) >= expected[table]
+    if table == "opportunities":
+        closed = frames["chinese"]["closed_at"].notna()
+        frames["salesforce"]["closed_at"] = frames["salesforce"]["closed_at"].where(closed)
+    pd.testing.assert_frame_equal(frames["salesforce"], frames["chinese"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_equal_arguments_give_equal_bytes(tmp_path, form):
+    first, again = (write_demo(tmp_path / name, form, SMALL, seed=3) for name in ("first", "again"))
+    files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*") if path.is_file())
+    assert len(files) == 9
+    for name in files:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+    assert first.exports.name == again.exports.name == "exports"
+
+
+def test_the_configuration_declares_the_last_day_of_its_world(tmp_path):
+    world = replace(SMALL, start=DEMO.start.replace(year=2022), end=DEMO.end.replace(year=2025))
+    demo = write_demo(tmp_path, "salesforce", world)
+    assert load_configuration(demo.configuration).as_of == world.end
+
+
+def test_a_company_too_small_for_all_faults_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="at least 1,500 deals"):
+        write_demo(tmp_path, "salesforce", replace(DEMO, deals=100))
+
+
+def test_benchmark_exports_have_the_deals_asked_for_and_can_be_read(tmp_path):
+    exports = write_benchmark(tmp_path, deals=2_000, seed=1)
+    configuration = load_configuration(tmp_path / "leadline.yaml")
+    opportunities = read_table(exports, "opportunities", configuration)
+    history = read_table(exports, "stage_history", configuration)
+    assert opportunities.rows.num_rows == 2_000 == len(opportunities.rows["opportunity_id"].unique())
+    assert opportunities.faults.num_rows == history.faults.num_rows == 0
+    assert 4.2 < history.rows.num_rows / 2_000 < 5.8
+    assert set(configuration.exports.tables) == {"opportunities", "stage_history", "owners", "targets"}

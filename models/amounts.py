@@ -59,9 +59,7 @@ def _shrunk_ratio(sums: pd.DataFrame, prior_deals: float) -> pd.DataFrame:
     return pd.DataFrame({"ratio": mean.clip(*STAGE_RATIO_BOUNDS), "cv": np.sqrt(variance) / mean})
 
 
-def recent_mean_amounts(
-    won: pd.DataFrame, as_of: date, by: tuple[str, ...] = (), prior_deals: float = 20.0
-) -> tuple[pd.Series, float, float]:
+def recent_mean_amounts(won: pd.DataFrame, as_of: date, by: tuple[str, ...] = (), prior_deals: float = 20.0) -> tuple[pd.Series, float, float]:
     """Mean amount of the deals won in the last 365 days: by group, overall, and the overall cv.
 
     ``won`` has closed_at, amount and the columns of ``by``; group means are shrunk to the overall one with the weight

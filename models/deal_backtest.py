@@ -17,6 +17,7 @@ At each origin every method is fitted on what was known then and judged on what 
   ``which`` is not yet, and serves to replay the choice of method; it is not published.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -26,7 +27,7 @@ from scipy.special import expit, logit
 
 from models.deal_history import DealHistory, day_date, day_number
 from models.landmarks import OpenDeals, month_ends, open_deals
-from models.win_probability import METHODS, Counts, WinProbabilities, fit_models, win_probabilities
+from models.win_probability import METHODS, FittedModels, WinProbabilities, win_probabilities
 
 MONTH_HORIZONS = ("month_1", "month_2", "month_3")
 PUBLISHED_HORIZONS = (*MONTH_HORIZONS, "ever", "which")
@@ -65,13 +66,11 @@ class DealScores:
     known_day: np.ndarray
 
 
-def backtest_deals(
-    history: DealHistory, counts: Counts, origins: int, half_life_days: float, prior_deals: float, drift_prior_events: float
-) -> DealScores:
+def backtest_deals(history: DealHistory, fitted: Callable[[int], FittedModels], origins: int) -> DealScores:
     """Score every method at the last ``origins`` month ends before the as-of day.
 
-    Origins that knew of fewer than `LEAST_CLOSED_DEALS` outcomes are left out. ``counts`` must come from `count_history` with
-    at least as many origins.
+    Origins that knew of fewer than `LEAST_CLOSED_DEALS` outcomes are left out. ``fitted`` gives the models
+    as known at an origin (day number).
     """
     ends = month_ends(day_date(history.known_day) - timedelta(days=1), origins)
     days = np.array([day_number(d) for d in ends if history.closed_by(day_number(d)) >= LEAST_CLOSED_DEALS], dtype=np.int64)
@@ -82,10 +81,10 @@ def backtest_deals(
     for i, day in enumerate(days):
         horizon_ends = _horizon_ends(int(day), history.known_day)
         known_day[i] = horizon_ends
-        models = fit_models(counts, int(day), half_life_days, prior_deals, drift_prior_events)
+        models = fitted(int(day))
         open_then = open_deals(history, int(day))
         lags = np.unique(horizon_ends[horizon_ends <= history.known_day] - day)
-        for method, result in win_probabilities(models, open_then, lags, with_timing=False).items():
+        for method, result in win_probabilities(models, open_then, lags, horizons_only=True).items():
             m = METHODS.index(method)
             for j, end in enumerate(horizon_ends):
                 if end > history.known_day:

@@ -213,9 +213,9 @@ def _reliability(deals: np.ndarray, wins: np.ndarray, probability: np.ndarray) -
     decile = np.minimum((middle / max(deals.sum(), 1) * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     tally = pd.DataFrame({"deals": deals, "wins": wins, "probability": probability}).groupby(decile).sum()
     tally = tally.loc[tally["deals"] > 0]
-    return pd.DataFrame(
-        {"deals": tally["deals"], "predicted": tally["probability"] / tally["deals"], "observed": tally["wins"] / tally["deals"]}
-    ).reset_index(drop=True)
+    return pd.DataFrame({"deals": tally["deals"], "predicted": tally["probability"] / tally["deals"], "observed": tally["wins"] / tally["deals"]}).reset_index(
+        drop=True
+    )
 
 
 def _calibration_error(deals: np.ndarray, wins: np.ndarray, probability: np.ndarray) -> float:

@@ -127,8 +127,7 @@ def deal_history(
     if (visits["deal"] < 0).any() or (visits["stage"] < 0).any():
         strange = stage_visits.loc[((visits["deal"] < 0) | (visits["stage"] < 0)).to_numpy(), "stage"].iloc[0]
         raise ValueError(
-            f"stage_visits holds a visit of stage {strange!r} whose opportunity or stage is not in opportunities or stages; "
-            "build the three tables from one run"
+            f"stage_visits holds a visit of stage {strange!r} whose opportunity or stage is not in opportunities or stages; build the three tables from one run"
         )
     numbers = stage_visits["visit_number"].to_numpy()
     if not _is_sorted(visit_deal, numbers):
@@ -213,9 +212,7 @@ def _with_unrecorded_time(visits, created, is_open, closed_day, outcome, known) 
     exit_known = (visits["exited"].to_numpy() <= known) & (visits["cause"].to_numpy() >= 0)
     # A closed deal whose last visit has no exit ended when the deal closed.
     ends_with_deal = is_last & ~exit_known & (closed_day[deal] <= known)
-    visits = visits.assign(
-        exited=np.where(ends_with_deal, closed_day[deal], visits["exited"]), cause=np.where(ends_with_deal, outcome[deal], visits["cause"])
-    )
+    visits = visits.assign(exited=np.where(ends_with_deal, closed_day[deal], visits["exited"]), cause=np.where(ends_with_deal, outcome[deal], visits["cause"]))
     last_exit = np.full(n_deals, NEVER)
     last_exit[deal[is_last]] = np.where(exit_known[is_last], visits["exited"].to_numpy()[is_last], NEVER)
     has_visit = first_entry < NEVER

@@ -25,8 +25,8 @@ class OpenDeals:
     """The deals open at the end of ``day``, one entry each, by deal.
 
     ``stage`` is `UNKNOWN_STAGE` where nobody recorded it and ``age_days`` (days since the stage was entered) -1 where
-    not known; ``deal_age_days`` counts from creation or the first date that is known. ``outcome_day`` and ``outcome_won`` say how the deal ended as known today:
-    for judging, never for fitting.
+    not known; ``deal_age_days`` counts from creation or the first date that is known. ``outcome_day`` and
+    ``outcome_won`` say how the deal ended as known today: for judging, never for fitting.
     """
 
     day: int

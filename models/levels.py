@@ -54,9 +54,7 @@ class Intervals:
         covered = in_period.any(axis=0)
         if not covered.all():
             gap = int(np.flatnonzero(~covered)[0])
-            raise ValueError(
-                f"no period holds the days {edges[gap] + 1} to {edges[gap + 1]} after {as_of}; periods follow each other without a gap"
-            )
+            raise ValueError(f"no period holds the days {edges[gap] + 1} to {edges[gap + 1]} after {as_of}; periods follow each other without a gap")
         return cls(origin, periods, edges, in_period.astype(float))
 
     @property

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import pandas as pd
 from sklearn.linear_model import PoissonRegressor
 
 from models.levels import ONE_DAY, Intervals, Members
@@ -154,9 +153,7 @@ def _monthly_counts(created: np.ndarray, origin: np.datetime64) -> tuple[np.ndar
     return counts, ((ends - starts).astype(int) + 1) / DAYS_PER_MONTH, (months - this_month).astype(int)
 
 
-def _fit(
-    counts: np.ndarray, exposure: np.ndarray, back: np.ndarray, ahead: np.ndarray, calendar_month: int
-) -> tuple[np.ndarray, np.ndarray, int]:
+def _fit(counts: np.ndarray, exposure: np.ndarray, back: np.ndarray, ahead: np.ndarray, calendar_month: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Fitted counts of the past months, rates per mean month of the months ahead, and the number of terms."""
     record = exposure.sum()
     harmonics = 2 if record >= 24 else 1 if record >= 18 else 0
@@ -224,18 +221,14 @@ def wins_of_creations(forecast: CreationForecast, win_by_lag: np.ndarray, edges:
     last value.
     """
     wins = np.zeros((len(forecast.creations), len(edges) - 1))
-    for month, (first, last, creations) in enumerate(
-        zip(forecast.first_day, forecast.last_day, forecast.creations, strict=True)
-    ):
+    for month, (first, last, creations) in enumerate(zip(forecast.first_day, forecast.last_day, forecast.creations, strict=True)):
         lag = edges[None, :] - np.arange(first, last + 1)[:, None]
         won_by = np.where(lag >= 0, win_by_lag[lag.clip(0, len(win_by_lag) - 1)], 0.0)
         wins[month] = np.diff(won_by, axis=1).mean(axis=0) * creations
     return wins
 
 
-def forecast_new_business(
-    created: np.ndarray, win_by_lag: np.ndarray, donors: Donors, intervals: Intervals, as_of: date
-) -> NewBusiness:
+def forecast_new_business(created: np.ndarray, win_by_lag: np.ndarray, donors: Donors, intervals: Intervals, as_of: date) -> NewBusiness:
     """Wins to expect from deals created after the as-of date: creations × newborn win curve, with the donors' amounts.
 
     ``created`` are the days of creation of all deals known (datetime64[D]). Without any donor there is no amount and

@@ -148,9 +148,7 @@ def _lognormal(rng: np.random.Generator, log_sd: np.ndarray) -> np.ndarray:
     return np.exp(log_sd * rng.standard_normal(len(log_sd)) - log_sd**2 / 2)
 
 
-def _by_member(
-    members: Members, deal: np.ndarray, interval: np.ndarray, draw: np.ndarray, amount: np.ndarray, shape: tuple[int, int]
-) -> np.ndarray:
+def _by_member(members: Members, deal: np.ndarray, interval: np.ndarray, draw: np.ndarray, amount: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Sum drawn wins to every member of every dimension: members × intervals × draws."""
     intervals, draws = shape
     cell = interval * draws + draw
@@ -174,9 +172,7 @@ def excess_shock(actual: np.ndarray, mean: np.ndarray, chance_sd: np.ndarray, *,
     return float(np.sqrt(np.log1p(max(variance, 0.0))))
 
 
-def total_cumulants(
-    open_deals: PipelineOutlook, new_business: NewBusiness, chosen: np.ndarray, shock_sd: float
-) -> tuple[float, float, float]:
+def total_cumulants(open_deals: PipelineOutlook, new_business: NewBusiness, chosen: np.ndarray, shock_sd: float) -> tuple[float, float, float]:
     """First three cumulants of the company's amount still to be won in the ``chosen`` intervals (J, true or false).
 
     The exact counterpart of `simulate`: Bernoulli × lognormal, compound Poisson with a lognormal level, and the shock.
@@ -185,9 +181,7 @@ def total_cumulants(
     p = open_deals.p_won[:, chosen].sum(axis=1)
     a, c = open_deals.amount_if_won, 1 + open_deals.amount_cv**2
     first, second, third = p * a, p * a**2 * c, p * (a * c) ** 3
-    opened = np.array(
-        [first.sum(), (second - first**2).sum(), (third - 3 * first * second + 2 * first**3).sum()]
-    )
+    opened = np.array([first.sum(), (second - first**2).sum(), (third - 3 * first * second + 2 * first**3).sum()])
     donors = new_business.donors
     factor = np.exp(donors.log_bandwidth**2)
     rate = new_business.wins[:, chosen].sum(axis=1)

@@ -43,7 +43,7 @@ class WinProbabilities:
     horizon and add up to at most 1. ``won_ever`` is within five years. ``win_day`` is deals × (p10, median, p90): days
     after the origin of winning, given that it is won; not a number where timing was not asked for.
     ``contributions`` is deals × ``factors``: log-odds that, added in this order to ``base_log_odds``, give the log-odds
-    of ``won_ever``.
+    of ``won_ever``; for a deal of unknown stage all are 0.
     """
 
     method: str
@@ -89,9 +89,7 @@ def count_history(history: DealHistory, origins: int, fiscal_year_start_month: i
     )
 
 
-def fit_models(
-    counts: Counts, origin_day: int, half_life_days: float, prior_deals: float, drift_prior_events: float
-) -> FittedModels:
+def fit_models(counts: Counts, origin_day: int, half_life_days: float, prior_deals: float, drift_prior_events: float) -> FittedModels:
     """Fit every model on what was known at ``origin_day`` (the as-of day or a month's end)."""
     known = counts.exposure.slots_known_at(origin_day)
     enough = counts.exposure.closed[:known].sum() >= LEAST_CLOSED_DEALS
@@ -103,16 +101,16 @@ def fit_models(
 
 
 def win_probabilities(
-    models: FittedModels, deals: OpenDeals, horizon_days: np.ndarray, methods: tuple[str, ...] | None = None, with_timing: bool = True
+    models: FittedModels, deals: OpenDeals, horizon_days: np.ndarray, methods: tuple[str, ...] | None = None, horizons_only: bool = False
 ) -> dict[str, WinProbabilities]:
     """Probabilities of ``deals`` by each of ``methods`` (by default all that can be applied).
 
-    ``horizon_days`` are ascending days after the origin. Without timing the days of winning are left out, which saves
-    most of the work of the semi-Markov model: a backtest does not need them.
+    ``horizon_days`` are ascending days after the origin. With ``horizons_only`` the probabilities "ever", the days of
+    winning and the reasons are left out (not a number), which saves most of the work: a backtest does not need them.
     """
     methods = models.methods if methods is None else methods
     horizons = np.asarray(horizon_days, dtype=np.int64)
-    lags = np.unique(np.concatenate([horizons, TIMING_GRID_DAYS if with_timing else [EVER_DAYS]]))
+    lags = np.unique(horizons if horizons_only else np.concatenate([horizons, TIMING_GRID_DAYS]))
     states = _states(deals)
     results = {}
     if "base_rate" in methods:
@@ -122,8 +120,8 @@ def win_probabilities(
         row = np.where(states.stage < 0, models.rates.base_row, states.stage)
         results["stage_rates"] = _by_rates("stage_rates", models.rates, states, row, lags, horizons)
     if models.semi_markov is not None and {"closing_time", "semi_markov"} & set(methods):
-        results.update(_by_semi_markov(models, states, lags, horizons, methods))
-    return {method: results[method] for method in METHODS if method in results}
+        results.update(_by_semi_markov(models, states, lags, horizons))
+    return {method: results[method] for method in METHODS if method in results and method in methods}
 
 
 @dataclass(frozen=True)
@@ -149,12 +147,14 @@ def _states(deals: OpenDeals) -> _States:
 def _by_rates(method, rates, states, row, lags, horizons) -> WinProbabilities:
     won, lost = rates.by(lags)
     base = _log_odds(rates.won_ever[rates.base_row])
+    if lags[-1] < EVER_DAYS:
+        return _result(method, states, lags, horizons, won[row], lost[row], *_not_asked(row), base, ())
     factors = () if method == "base_rate" else ("stage",)
     steps = np.zeros((len(row), 0)) if method == "base_rate" else (_log_odds(rates.won_ever) - base)[row][:, None]
-    return _result(method, states, lags, horizons, won[row], lost[row], rates.won_ever[row], base, factors, steps)
+    return _result(method, states, lags, horizons, won[row], lost[row], rates.won_ever[row], steps, base, factors)
 
 
-def _by_semi_markov(models, states, lags, horizons, methods) -> dict[str, WinProbabilities]:
+def _by_semi_markov(models, states, lags, horizons) -> dict[str, WinProbabilities]:
     model, rates = models.semi_markov, models.rates
     tables = np.stack([model.won_and_lost_by(model.origin_day + int(lag)) for lag in lags])
     by_age = _bin_means(tables)
@@ -171,29 +171,36 @@ def _by_semi_markov(models, states, lags, horizons, methods) -> dict[str, WinPro
     won_lost[:, :, unknown] = np.stack([base_won[base_row], base_lost[base_row]], axis=1)[:, :, None]
     won, lost = won_lost[:, 0].T, won_lost[:, 1].T
     base = _log_odds(rates.won_ever[base_row])
-    results = {}
-    if "semi_markov" in methods:
-        ever = int(np.searchsorted(lags, EVER_DAYS))
-        of_stage, of_age = _stage_and_age(tables[ever, 0], by_age[ever, 0], mix)
-        stage_log_odds = _log_odds(of_stage)[stage]
-        age_log_odds = np.where(without_age, stage_log_odds, _log_odds(of_age)[stage, age])
-        own = _log_odds(won[:, ever])
-        steps = np.stack([stage_log_odds - base, age_log_odds - stage_log_odds, own - age_log_odds], axis=1)
-        steps[unknown] = 0.0
-        factors = ("stage", "age_in_stage", "group")
-        results["semi_markov"] = _result("semi_markov", states, lags, horizons, won, lost, won[:, ever], base, factors, steps)
-    if "closing_time" in methods:
-        share = rates.won_ever[base_row] / (rates.won_ever[base_row] + rates.lost_ever[base_row])
-        closed = won + lost
-        ever_won = share * closed[:, np.searchsorted(lags, EVER_DAYS)]
-        steps = (_log_odds(ever_won) - base)[:, None]
-        results["closing_time"] = _result(
-            "closing_time", states, lags, horizons, share * closed, (1 - share) * closed, ever_won, base, ("closing",), steps
-        )
-    return results
+    share = rates.won_ever[base_row] / (rates.won_ever[base_row] + rates.lost_ever[base_row])
+    closed = won + lost
+    if lags[-1] < EVER_DAYS:
+        left_out = _not_asked(stage)
+        return {
+            "closing_time": _result("closing_time", states, lags, horizons, share * closed, (1 - share) * closed, *left_out, base, ()),
+            "semi_markov": _result("semi_markov", states, lags, horizons, won, lost, *left_out, base, ()),
+        }
+    ever = int(np.searchsorted(lags, EVER_DAYS))
+    of_stage, of_age = _stage_and_age(tables[ever, 0], by_age[ever, 0], mix)
+    stage_log_odds = _log_odds(of_stage)[stage]
+    age_log_odds = np.where(without_age, stage_log_odds, _log_odds(of_age)[stage, age])
+    steps = np.stack([stage_log_odds - base, age_log_odds - stage_log_odds, _log_odds(won[:, ever]) - age_log_odds], axis=1)
+    steps[unknown] = 0.0
+    factors = ("stage", "age_in_stage", "group")
+    ever_won = share * closed[:, ever]
+    closing = (_log_odds(ever_won) - base)[:, None]
+    won_closing, lost_closing = share * closed, (1 - share) * closed
+    return {
+        "closing_time": _result("closing_time", states, lags, horizons, won_closing, lost_closing, ever_won, closing, base, ("closing",)),
+        "semi_markov": _result("semi_markov", states, lags, horizons, won, lost, won[:, ever], steps, base, factors),
+    }
 
 
-def _result(method, states, lags, horizons, won, lost, ever, base, factors, steps) -> WinProbabilities:
+def _not_asked(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """P(won ever) and reasons where only horizons are wanted."""
+    return np.full(len(row), np.nan), np.zeros((len(row), 0))
+
+
+def _result(method, states, lags, horizons, won, lost, ever, steps, base, factors) -> WinProbabilities:
     # Rounding may leave a curve falling by 1e-17 or a sum above 1 by as much.
     won, lost = np.maximum.accumulate(won, axis=1), np.maximum.accumulate(lost, axis=1)
     won = np.clip(won, 0.0, 1.0)
@@ -217,7 +224,7 @@ def _result(method, states, lags, horizons, won, lost, ever, base, factors, step
 def _win_days(lags: np.ndarray, won: np.ndarray) -> np.ndarray:
     """Days after the origin by which the quantiles of winning, given that it is won, are reached."""
     days = np.full((len(won), len(WIN_DAY_QUANTILES)), np.nan)
-    if len(lags) < len(TIMING_GRID_DAYS):
+    if lags[-1] < EVER_DAYS:
         return days
     rows = np.arange(len(won))
     for i, quantile in enumerate(WIN_DAY_QUANTILES):

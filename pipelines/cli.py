@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -76,18 +76,16 @@ def _say_where(outcome) -> None:
 @app.command()
 def demo(
     home: HomeOption = DEFAULT_HOME,
-    form: Annotated[str, typer.Option(help="Form of the exports: salesforce or chinese.")] = "salesforce",
+    form: Annotated[Literal["salesforce", "chinese"], typer.Option(help="Form of the exports.")] = "salesforce",
     report_db: DatabaseOption = "",
     debug: DebugOption = False,
 ) -> None:
     """Make the demonstration company's exports and run on them."""
     with _told(debug):
-        from pipelines.demo import FORMS, write_demo
+        from pipelines.demo import write_demo
 
-        if form not in FORMS:
-            raise typer.BadParameter(f"{form!r} is not one of {', '.join(FORMS)}", param_hint="--form")
         made = write_demo(home / "demo", form)
-        _say_where(_run("leadline", "demonstration company", made.config, made.exports, home, None, report_db, debug))
+        _say_where(_run("leadline", "demonstration company", made.configuration, made.exports, home, None, report_db, debug))
 
 
 @app.command()

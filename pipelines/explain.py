@@ -39,7 +39,7 @@ def explain(names: list[str], home_folder: Path, as_of: date | None, report_db: 
     home.prepare()
     for name in names:
         yield f"{name}, as of {day}"
-        lines = [*_rejected(name, database.read("rejected_rows", day)), *_opportunity(name, database, Lake(home.lake, engine), engine, day)]
+        lines = [*_rejected(name, database.read("rejected_rows", day)), *_opportunity(name, database, Lake(home.lake, engine, day), engine, day)]
         if not lines:
             raise NothingKnown(
                 f"no opportunity and no rejected row is called {name!r} as of {day}",
@@ -61,13 +61,13 @@ def _rejected(name: str, rejected: pd.DataFrame) -> Iterator[str]:
 
 
 def _opportunity(name: str, database: ReportDatabase, lake: Lake, engine: DuckDB, day: date) -> Iterator[str]:
-    state = _rows("opportunities", name, lake, engine, day)
+    state = _rows("opportunities", name, lake, engine)
     if not state:
         return
     yield from _facts("state", state)
-    yield from _facts("segment", _rows("opportunity_segments", name, lake, engine, day, "dimension"))
-    yield from _facts("episode", _rows("episodes", name, lake, engine, day, "valid_from"))
-    yield from _facts("visit", _rows("stage_visits", name, lake, engine, day, "visit_number"))
+    yield from _facts("segment", _rows("opportunity_segments", name, lake, engine, "dimension"))
+    yield from _facts("episode", _rows("episodes", name, lake, engine, "valid_from"))
+    yield from _facts("visit", _rows("stage_visits", name, lake, engine, "visit_number"))
     for table in ("win_probability", "win_timing", "risk_list"):
         found = database.read(table, day)
         for row in found[found["opportunity_id"] == name].drop(columns=["as_of", "opportunity_id"]).to_dict("records"):
@@ -76,16 +76,16 @@ def _opportunity(name: str, database: ReportDatabase, lake: Lake, engine: DuckDB
             yield from (f"  because {_shown(reason)}" for reason in json.loads(reasons or "[]"))
     for exported in EXPORTED:
         if "opportunity_id" in EXPORTED[exported].columns:
-            yield from _facts(f"exported in {exported}", _exported(exported, name, lake, engine, day))
+            yield from _facts(f"exported in {exported}", _exported(exported, name, lake, engine))
 
 
-def _rows(table: str, name: str, lake: Lake, engine: DuckDB, day: date, order: str = "opportunity_id") -> list[dict]:
-    tables = {"known": lake.parquet(table, day), "asked": pd.DataFrame({"opportunity_id": [name]})}
+def _rows(table: str, name: str, lake: Lake, engine: DuckDB, order: str = "opportunity_id") -> list[dict]:
+    tables = {"known": lake.parquet(table), "asked": pd.DataFrame({"opportunity_id": [name]})}
     return engine.arrow(Query(f"SELECT known.* EXCLUDE (opportunity_id) FROM known SEMI JOIN asked USING (opportunity_id) ORDER BY known.{order}", tables)).to_pylist()
 
 
-def _exported(table: str, name: str, lake: Lake, engine: DuckDB, day: date) -> list[dict]:
-    tables = {"known": lake.parquet(f"exported_{table}", day), "asked": pd.DataFrame({"opportunity_id": [name]})}
+def _exported(table: str, name: str, lake: Lake, engine: DuckDB) -> list[dict]:
+    tables = {"known": lake.parquet(f"exported_{table}"), "asked": pd.DataFrame({"opportunity_id": [name]})}
     sql = "SELECT _file AS file, _line AS line, _verdict AS verdict, _reasons AS findings FROM known SEMI JOIN asked USING (opportunity_id) ORDER BY _file, _line"
     return engine.arrow(Query(sql, tables)).to_pylist()
 

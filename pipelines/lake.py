@@ -27,32 +27,34 @@ class LakeError(LeadlineError):
 class Lake(dg.IOManager):
     """Tables below ``root``, as ``<table>/as_of=YYYY-MM-DD/<table>.parquet``.
 
-    A file is written beside its place and renamed into it, so that a reader sees the former table or the new one.
+    As an IO manager it serves one run, and so one as-of date: asset checks have no partitions of their own. A file is
+    written beside its place and renamed into it, so that a reader sees the former table or the new one.
     """
 
-    def __init__(self, root: Path, engine: DuckDB, progress: Callable[[str], None] = lambda told: None):
+    def __init__(self, root: Path, engine: DuckDB, as_of: date, progress: Callable[[str], None] = lambda told: None):
         self._root = root
         self._engine = engine
+        self._as_of = as_of
         self._progress = progress
 
-    def path(self, table: str, as_of: date) -> Path:
-        """Where a table stands for an as-of date, whether or not it is there."""
-        return self._root / table / f"as_of={as_of.isoformat()}" / f"{table}.parquet"
+    def path(self, table: str) -> Path:
+        """Where a table stands, whether or not it is there."""
+        return self._root / table / f"as_of={self._as_of.isoformat()}" / f"{table}.parquet"
 
-    def parquet(self, table: str, as_of: date) -> Parquet:
+    def parquet(self, table: str) -> Parquet:
         """Handle of a table that is there; LakeError otherwise."""
-        path = self.path(table, as_of)
+        path = self.path(table)
         if not path.is_file():
             raise LakeError(
-                f"the table {table} has not been computed as of {as_of}",
+                f"the table {table} has not been computed as of {self._as_of}",
                 where=str(path),
-                remedy=f"run leadline run with --as-of {as_of}, or materialize {table} and what it depends on for that partition",
+                remedy=f"run leadline run with --as-of {self._as_of}, or materialize {table} and what it depends on for that partition",
             )
         return Parquet(str(path))
 
-    def store(self, table: str, as_of: date, content: Query | pd.DataFrame | pa.Table) -> int:
+    def store(self, table: str, content: Query | pd.DataFrame | pa.Table) -> int:
         """Write a table and return its number of rows; its contract, where it has one, is imposed."""
-        path = self.path(table, as_of)
+        path = self.path(table)
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         contract = ALL.get(table)
@@ -62,7 +64,7 @@ class Lake(dg.IOManager):
                 rows = content.num_rows
             else:
                 query = content if isinstance(content, Query) else Query("SELECT * FROM content", {"content": content})
-                constants = {"as_of": f"DATE '{as_of.isoformat()}'"} if contract is not None and table != "parameters" else {}
+                constants = {"as_of": f"DATE '{self._as_of.isoformat()}'"} if contract is not None and table != "parameters" else {}
                 rows = self._engine.write(query, contract, beside, constants)
             os.replace(beside, path)
         finally:
@@ -70,16 +72,16 @@ class Lake(dg.IOManager):
         return rows
 
     def handle_output(self, context: dg.OutputContext, obj: Query | pd.DataFrame | pa.Table) -> None:
-        """Store what the asset returned for the partition of the run."""
+        """Store what the asset returned."""
         table = context.asset_key.path[-1]
-        rows = self.store(table, date.fromisoformat(context.partition_key), obj)
+        rows = self.store(table, obj)
         self._progress(f"{table}: {rows:,} rows")
         context.add_output_metadata({"dagster/row_count": rows})
 
     def load_input(self, context: dg.InputContext) -> Parquet | pd.DataFrame | pa.Table:
         """Give the table as what the parameter's annotation asks for."""
         table = context.asset_key.path[-1]
-        handle = self.parquet(table, date.fromisoformat(context.asset_partition_key))
+        handle = self.parquet(table)
         wanted = context.dagster_type.typing_type
         if wanted is pd.DataFrame:
             return read_frame(Path(handle.path))

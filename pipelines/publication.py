@@ -18,7 +18,8 @@ from assets.declare import AS_OF
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from assets.query import Engine, Parquet, Query
-from assets.reports.page import PAGE_TABLES, render_page
+from assets.reports.page import TABLES as PAGE_TABLES
+from assets.reports.page import render_page
 from assets.reports.skipped import skipped
 from pipelines.home import Home, staged_file
 from pipelines.lake import read_frame

@@ -54,6 +54,7 @@ class ReportDatabase:
         self._database: Database = database_for(self._url, wait_seconds)
         self._wait_seconds = wait_seconds
         self._metadata = sa.MetaData()
+        self._contracts = contracts
         self._tables = {name: self._database.declared(contract, self._metadata) for name, contract in contracts.items()}
 
     @property
@@ -64,7 +65,7 @@ class ReportDatabase:
     def publish(self, as_of: date, tables: Mapping[str, Path | pa.Table]) -> dict[str, int]:
         """Replace everything published for ``as_of`` by ``tables`` and return the rows loaded per table.
 
-        ``tables`` are Parquet files, read in batches, or Arrow tables, by name of contract; a contract that is not
+        The run log is added to and not replaced. ``tables`` are Parquet files, read in batches, or Arrow tables, by name of contract; a contract that is not
         given has no rows for this date. One transaction: a reader sees the former rows until it commits, and after
         a failure for good. Rows of other dates stay. Tables and columns that the database lacks are added first.
 

@@ -73,9 +73,9 @@ def engine(context) -> DuckDB:
     return DuckDB(context.resources.home.spill)
 
 
-@dg.io_manager(required_resource_keys={"home", "engine", "progress"}, description="Every table as Parquet.")
+@dg.io_manager(required_resource_keys={"home", "engine", "as_of", "progress"}, description="Every table as Parquet.")
 def lake(context) -> Lake:
-    return Lake(context.resources.home.lake, context.resources.engine, context.resources.progress)
+    return Lake(context.resources.home.lake, context.resources.engine, context.resources.as_of, context.resources.progress)
 
 
 @dg.resource(description="Told what has just been computed; the command line shows it.")
@@ -89,7 +89,7 @@ def previous_rows(context) -> Mapping[str, int]:
     earlier = [day for day in database.as_of_dates() if day < today]
     if not earlier:
         return {}
-    counts = json.loads(database.read("run_log", earlier[-1]).iloc[-1]["counts"])
+    counts = json.loads(database.read("run_log", earlier[-1]).sort_values("finished_at").iloc[-1]["counts"])
     return {name: sum(file["read"] for file in files.values()) for name, files in counts.items()}
 
 

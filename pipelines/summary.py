@@ -46,11 +46,11 @@ def _forecast_lines(forecast: pd.DataFrame, currency: str) -> list[str]:
 def finding_lines(outcome: Outcome) -> list[str]:
     """What was read and what failed, table by table, and the first rejected rows with their reasons."""
     engine = DuckDB(outcome.home.spill)
-    lake = Lake(outcome.home.lake, engine)
+    lake = Lake(outcome.home.lake, engine, outcome.as_of)
     lines = [f"as of {outcome.as_of} ({outcome.as_of_from})"]
     for name in EXPORTED:
         if name in outcome.company.exports.tables:
-            lines += _table_lines(name, outcome.company, engine, {"exported": lake.parquet(f"exported_{name}", outcome.as_of)})
+            lines += _table_lines(name, outcome.company, engine, {"exported": lake.parquet(f"exported_{name}")})
     return lines
 
 

@@ -15,7 +15,12 @@ from quality.tables import PUBLISHED
 
 AS_OF = date(2025, 11, 20)
 
-STAGES = (("potential", "潜在客户", 0.45, 14.0), ("need_confirmed", "需求确认", 0.5, 21.0), ("proposal", "方案展示", 0.55, 18.0), ("negotiation", "商务谈判", 0.7, 12.0))
+STAGES = (
+    ("potential", "潜在客户", 0.45, 14.0),
+    ("need_confirmed", "需求确认", 0.5, 21.0),
+    ("proposal", "方案展示", 0.55, 18.0),
+    ("negotiation", "商务谈判", 0.7, 12.0),
+)
 
 MEMBERS = (("all", "all"), ("region", "华东"), ("region", "North"), ("region", "unassigned"), ("owner", "u-101"), ("owner", "u-102"))
 
@@ -31,7 +36,12 @@ def page_company(targets: bool = True, **settings) -> Company:
         pipelines=(
             Pipeline(
                 stages=tuple(
-                    Stage(key=key, labels=Labels(en=key.replace("_", " ").capitalize(), zh=zh), benchmark_conversion=conversion, benchmark_days=days)
+                    Stage(
+                        key=key,
+                        labels=Labels(en=key.replace("_", " ").capitalize(), zh=zh),
+                        benchmark_conversion=conversion,
+                        benchmark_days=days,
+                    )
                     for key, zh, conversion, days in STAGES
                 )
             ),
@@ -42,7 +52,9 @@ def page_company(targets: bool = True, **settings) -> Company:
     )
 
 
-def page_tables(members: tuple[tuple[str, str], ...] = (*MEMBERS, ("region", HOSTILE)), deals: int = 60, method: str = "semi_markov") -> dict[str, pd.DataFrame]:
+def page_tables(
+    members: tuple[tuple[str, str], ...] = (*MEMBERS, ("region", HOSTILE)), deals: int = 60, method: str = "semi_markov"
+) -> dict[str, pd.DataFrame]:
     """Every table that the page reads, as of `AS_OF`, for ``members`` and ``deals`` open deals."""
     rng = np.random.default_rng(7)
     tables = {
@@ -57,7 +69,11 @@ def page_tables(members: tuple[tuple[str, str], ...] = (*MEMBERS, ("region", HOS
 
 def rows_where(frame: pd.DataFrame, **values) -> pd.DataFrame:
     """The rows in which each named column has the value given; at least one, so that no test runs on nothing."""
-    found = frame[(frame[list(values)] == pd.Series({c: pd.Timestamp(v) if c == "period_start" else v for c, v in values.items()})).all(axis="columns")]
+    found = frame[
+        (frame[list(values)] == pd.Series({c: pd.Timestamp(v) if c == "period_start" else v for c, v in values.items()})).all(
+            axis="columns"
+        )
+    ]
     if found.empty:
         raise LookupError(f"no row has {values}")
     return found
@@ -71,7 +87,7 @@ def _in_contract(name: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _product(**values) -> pd.DataFrame:
-    """All combinations of the given lists; a name with an underscore in the middle of two stands for pairs."""
+    """All combinations of the given lists, one column each."""
     index = pd.MultiIndex.from_product(list(values.values()), names=list(values))
     return index.to_frame(index=False)
 
@@ -103,7 +119,10 @@ def _forecasts(rng: np.random.Generator, members: tuple, method: str) -> dict[st
         keys.assign(
             component=component,
             mean=mean,
-            **{f"p{q:02d}": np.maximum(mean * (1 + z * spread * (component != "won")), 0) for q, z in ((5, -1.6), (10, -1.2), (25, -0.6), (50, -0.05), (75, 0.6), (90, 1.3), (95, 1.8))},
+            **{
+                f"p{q:02d}": np.maximum(mean * (1 + z * spread * (component != "won")), 0)
+                for q, z in ((5, -1.6), (10, -1.2), (25, -0.6), (50, -0.05), (75, 0.6), (90, 1.3), (95, 1.8))
+            },
             expected_wins=mean / 310_000,
             noise_floor=spread,
             method=method,
@@ -120,7 +139,9 @@ def _accuracy(rng: np.random.Generator, method: str) -> dict[str, pd.DataFrame]:
     errors = {method: 0.11, "weighted_pipeline": 0.34, "run_rate": 0.2, "same_period_last_year": 0.27, "crm_probability": 0.55}
     origins = list(pd.date_range("2024-10-31", "2025-09-30", freq="ME"))
     scored = _product(origin=origins, lead_months=[1, 2, 3], method=list(errors))
-    scored["period_start"] = [o + pd.DateOffset(days=1) + pd.DateOffset(months=lead - 1) for o, lead in zip(scored["origin"], scored["lead_months"], strict=True)]
+    scored["period_start"] = [
+        o + pd.DateOffset(days=1) + pd.DateOffset(months=lead - 1) for o, lead in zip(scored["origin"], scored["lead_months"], strict=True)
+    ]
     scored = scored[scored["period_start"] < pd.Timestamp(2025, 11, 1)]
     actual = 5.4e6 + 4e5 * scored["period_start"].dt.month.mod(5)
     error = actual * scored["method"].map(errors) * (0.8 + 0.3 * scored["lead_months"]) * rng.normal(0.2, 1.2, len(scored))
@@ -141,10 +162,18 @@ def _accuracy(rng: np.random.Generator, method: str) -> dict[str, pd.DataFrame]:
     horizons = _product(method=["base_rate", "semi_markov"], horizon=["month_1", "month_2", "month_3", "ever"])
     better = horizons["method"] != "base_rate"
     deals = horizons.assign(
-        deals=1840, origins=12, base_rate=0.23, log_loss=np.where(better, 0.41, 0.47), brier=0.13, auc=np.where(better, 0.78, 0.5),
-        calibration_error=0.02, gain=np.where(better, 0.06, 0.0), gain_low=np.where(better, 0.041, 0.0), gain_high=np.where(better, 0.079, 0.0),
+        deals=1840,
+        origins=12,
+        base_rate=0.23,
+        log_loss=np.where(better, 0.41, 0.47),
+        brier=0.13,
+        auc=np.where(better, 0.78, 0.5),
+        calibration_error=0.02,
+        gain=np.where(better, 0.06, 0.0),
+        gain_low=np.where(better, 0.041, 0.0),
+        gain_high=np.where(better, 0.079, 0.0),
         is_published=horizons["method"] == method,
-    )  # fmt: skip
+    )
     choice = _product(origin=origins, question=["deals", "revenue"]).assign(
         method=method, score=lambda f: 0.1 + 0.02 * (f.index % 5), baseline_score=0.17, origins_used=6
     )
@@ -159,7 +188,9 @@ def _funnel(rng: np.random.Generator, members: tuple) -> dict[str, pd.DataFrame]
     keys["is_partial"] = keys["period_start"].isin([pd.Timestamp(2025, 11, 1), pd.Timestamp(2025, 10, 1)]) & ~(
         (keys["period_kind"] == "month") & (keys["period_start"] == pd.Timestamp(2025, 10, 1))
     )
-    per_period = per_period.merge(keys[["period_kind", "period_start", "is_partial"]].drop_duplicates(), on=["period_kind", "period_start"], validate="m:1")
+    per_period = per_period.merge(
+        keys[["period_kind", "period_start", "is_partial"]].drop_duplicates(), on=["period_kind", "period_start"], validate="m:1"
+    )
     n = len(keys)
     size = np.where(keys["dimension"] == "all", 1.0, 0.25)
     position = keys["stage"].map({s[0]: i for i, s in enumerate(STAGES)})
@@ -169,29 +200,70 @@ def _funnel(rng: np.random.Generator, members: tuple) -> dict[str, pd.DataFrame]
     half = 1.0 / np.sqrt(np.maximum(entered, 1))
     benchmark = keys["stage"].map({s[0]: s[2] for s in STAGES})
     conversion = keys.assign(
-        entered=entered, advanced=advanced, won=advanced // 3, lost=lost, still_open=entered - advanced - lost, conversion_observed=rate,
-        conversion_filled=np.minimum(rate + 0.03, 1), conversion_eventual=pd.Series(np.minimum(rate + 0.1, 1)).where(entered >= 10),
-        eventual_low=pd.Series(rate).where(entered >= 10), eventual_high=pd.Series(np.minimum(rate + 0.2, 1)).where(entered >= 10),
-        extrapolated_share=0.2, ci_low=np.maximum(rate - half, 0), ci_high=np.minimum(rate + half, 1), benchmark=benchmark,
-    )  # fmt: skip
+        entered=entered,
+        advanced=advanced,
+        won=advanced // 3,
+        lost=lost,
+        still_open=entered - advanced - lost,
+        conversion_observed=rate,
+        conversion_filled=np.minimum(rate + 0.03, 1),
+        conversion_eventual=pd.Series(np.minimum(rate + 0.1, 1)).where(entered >= 10),
+        eventual_low=pd.Series(rate).where(entered >= 10),
+        eventual_high=pd.Series(np.minimum(rate + 0.2, 1)).where(entered >= 10),
+        extrapolated_share=0.2,
+        ci_low=np.maximum(rate - half, 0),
+        ci_high=np.minimum(rate + half, 1),
+        benchmark=benchmark,
+    )
     days = keys["stage"].map({s[0]: s[3] for s in STAGES}) * rng.uniform(0.8, 1.5, n)
     dwell = keys.assign(
-        visits=entered + 2, completed=advanced + lost, mean_days=days, median_days=days * 0.8, p75_days=days * 1.3, p90_days=days * 2, min_days=0.5,
-        max_days=days * 4, km_median_days=(days * 0.95).where(entered >= 10), mean_working_days=days * 0.7, overtime=entered // 8, overtime_share=0.125,
-        reference_days=days, benchmark_days=keys["stage"].map({s[0]: s[3] for s in STAGES}),
-    )  # fmt: skip
+        visits=entered + 2,
+        completed=advanced + lost,
+        mean_days=days,
+        median_days=days * 0.8,
+        p75_days=days * 1.3,
+        p90_days=days * 2,
+        min_days=0.5,
+        max_days=days * 4,
+        km_median_days=(days * 0.95).where(entered >= 10),
+        mean_working_days=days * 0.7,
+        overtime=entered // 8,
+        overtime_share=0.125,
+        reference_days=days,
+        benchmark_days=keys["stage"].map({s[0]: s[3] for s in STAGES}),
+    )
     opening = entered + 20
     flow = keys.assign(
-        opening=opening, entered_new=np.where(position == 0, entered, 0), entered_advanced=np.where(position == 0, 0, entered), entered_regressed=1,
-        entered_reopened=0, advanced=advanced, regressed=1, won=np.where(position == 3, advanced, 0), lost=lost,
-        closing=opening + entered - advanced - lost - np.where(position == 3, advanced, 0), closing_amount=opening * 280_000.0,
+        opening=opening,
+        entered_new=np.where(position == 0, entered, 0),
+        entered_advanced=np.where(position == 0, 0, entered),
+        entered_regressed=1,
+        entered_reopened=0,
+        advanced=advanced,
+        regressed=1,
+        won=np.where(position == 3, advanced, 0),
+        lost=lost,
+        closing=opening + entered - advanced - lost - np.where(position == 3, advanced, 0),
+        closing_amount=opening * 280_000.0,
         template_conversion=rate,
-    )  # fmt: skip
+    )
     m = len(per_period)
     wins = per_period.assign(
-        created=rng.integers(40, 80, m), won=rng.integers(5, 20, m), lost=rng.integers(20, 45, m), open=150, win_rate_count=0.31, win_rate_low=0.2, win_rate_high=0.45,
-        win_rate_value=0.28, win_rate_created=0.12, won_amount=5.6e6, mean_amount=3.1e5, cycle_mean_days=84.0, cycle_median_days=95.0, velocity=172_000.0,
-    )  # fmt: skip
+        created=rng.integers(40, 80, m),
+        won=rng.integers(5, 20, m),
+        lost=rng.integers(20, 45, m),
+        open=150,
+        win_rate_count=0.31,
+        win_rate_low=0.2,
+        win_rate_high=0.45,
+        win_rate_value=0.28,
+        win_rate_created=0.12,
+        won_amount=5.6e6,
+        mean_amount=3.1e5,
+        cycle_mean_days=84.0,
+        cycle_median_days=95.0,
+        velocity=172_000.0,
+    )
     return {"stage_conversion": conversion, "stage_dwell": dwell, "funnel_flow": flow, "win_rates": wins}
 
 
@@ -201,29 +273,59 @@ def _deals(rng: np.random.Generator, count: int, method: str) -> dict[str, pd.Da
     close = pd.Timestamp(AS_OF) + pd.to_timedelta(rng.integers(5, 90, count), unit="D")
     stage = rng.choice([s[0] for s in STAGES], count)
     reasons = [
-        json.dumps([
-            {"code": "stage", "log_odds": round(a, 2), "value": s},
-            {"code": "age_in_stage", "log_odds": round(b, 2), "days": d},
-            {"code": "group", "log_odds": round(c, 2)},
-        ])
-        for a, b, c, s, d in zip(rng.normal(0.3, 0.7, count), rng.normal(-0.2, 0.4, count), rng.normal(0, 0.3, count), stage, rng.integers(1, 60, count).tolist(), strict=True)
-    ]  # fmt: skip
+        json.dumps(
+            [
+                {"code": "stage", "log_odds": round(a, 2), "value": s},
+                {"code": "age_in_stage", "log_odds": round(b, 2), "days": d},
+                {"code": "group", "log_odds": round(c, 2)},
+            ]
+        )
+        for a, b, c, s, d in zip(
+            rng.normal(0.3, 0.7, count),
+            rng.normal(-0.2, 0.4, count),
+            rng.normal(0, 0.3, count),
+            stage,
+            rng.integers(1, 60, count).tolist(),
+            strict=True,
+        )
+    ]
     deals = pd.DataFrame(
         {
-            "opportunity_id": [f"OP-{n:05d}" for n in range(count)], "stage": stage, "owner_id": rng.choice(["u-101", "u-102", None], count), "amount": amount,
-            "amount_if_won": amount * 0.93, "p_won": p_won, "p_won_30d": p_won * 0.4, "p_won_60d": p_won * 0.7, "p_won_90d": p_won * 0.9, "expected_close_date": close,
-            "close_date_p10": close - pd.Timedelta(days=4), "close_date_p90": close + pd.Timedelta(days=40), "expected_amount": p_won * amount * 0.93, "reasons": reasons, "model": method,
+            "opportunity_id": [f"OP-{n:05d}" for n in range(count)],
+            "stage": stage,
+            "owner_id": rng.choice(["u-101", "u-102", None], count),
+            "amount": amount,
+            "amount_if_won": amount * 0.93,
+            "p_won": p_won,
+            "p_won_30d": p_won * 0.4,
+            "p_won_60d": p_won * 0.7,
+            "p_won_90d": p_won * 0.9,
+            "expected_close_date": close,
+            "close_date_p10": close - pd.Timedelta(days=4),
+            "close_date_p90": close + pd.Timedelta(days=40),
+            "expected_amount": p_won * amount * 0.93,
+            "reasons": reasons,
+            "model": method,
         }
-    )  # fmt: skip
-    months = [("month", pd.Timestamp(2025, 11, 1) + pd.DateOffset(months=m)) for m in range(4)] + [("quarter", pd.Timestamp(2025, 10, 1)), ("quarter", pd.Timestamp(2026, 1, 1))]
+    )
+    months = [("month", pd.Timestamp(2025, 11, 1) + pd.DateOffset(months=m)) for m in range(4)] + [
+        ("quarter", pd.Timestamp(2025, 10, 1)),
+        ("quarter", pd.Timestamp(2026, 1, 1)),
+    ]
     timing = _spread(_product(opportunity_id=deals["opportunity_id"].tolist(), period=months), period=("period_kind", "period_start"))
     chance = timing["opportunity_id"].map(deals.set_index("opportunity_id")["p_won"]) * 0.3
     timing = timing.assign(p_won_in_period=chance, p_won_by_end=chance, p_lost_by_end=0.2)
     risky = deals.head(count // 4)
     risks = pd.concat(
         [
-            risky.assign(signal="stage_overtime", evidence="63 days in stage, 2.9 × the average of 21.7 (n=140)", suggested_action="executive visit; touches from one to two a week"),
-            risky.head(count // 8).assign(signal="zombie", evidence="expected close 41 days past", suggested_action="close it or restart it"),
+            risky.assign(
+                signal="stage_overtime",
+                evidence="63 days in stage, 2.9 × the average of 21.7 (n=140)",
+                suggested_action="executive visit; touches from one to two a week",
+            ),
+            risky.head(count // 8).assign(
+                signal="zombie", evidence="expected close 41 days past", suggested_action="close it or restart it"
+            ),
         ],
         ignore_index=True,
     )
@@ -234,11 +336,22 @@ def _runs(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
     lines = np.arange(2, 28)
     rejected = pd.DataFrame(
         {
-            "export": "opportunities.csv", "line": lines, "table_name": "opportunities", "opportunity_id": None,
-            "reasons": json.dumps([{"code": "closed_before_created", "expected": "closing is not before creation"}, {"code": "missing_stage", "expected": "stage has a value"}]),
-            "owner_id": "u-101", "amount": np.where(lines % 3, rng.lognormal(12, 1, len(lines)), np.nan), "first_seen": pd.Timestamp(AS_OF), "fix_by": pd.Timestamp(2025, 11, 21, 18),
+            "export": "opportunities.csv",
+            "line": lines,
+            "table_name": "opportunities",
+            "opportunity_id": None,
+            "reasons": json.dumps(
+                [
+                    {"code": "closed_before_created", "expected": "closing is not before creation"},
+                    {"code": "missing_stage", "expected": "stage has a value"},
+                ]
+            ),
+            "owner_id": "u-101",
+            "amount": np.where(lines % 3, rng.lognormal(12, 1, len(lines)), np.nan),
+            "first_seen": pd.Timestamp(AS_OF),
+            "fix_by": pd.Timestamp(2025, 11, 21, 18),
         }
-    )  # fmt: skip
+    )
     found = pd.DataFrame(
         [
             ("opportunities", "closed_before_created", "reject", 2140, 26, 1.2e6, 3, 4.1e5, "closing is not before creation"),
@@ -246,16 +359,33 @@ def _runs(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
             ("stage_history", "parent_rejected", "reject", 9800, 71, 1.2e6, 0, 4.1e5, "the opportunity's own row is accepted"),
             ("stage_history", "exited_before_entered", "reject", 9800, 0, 0.0, 0, 0.0, "exit is not before entry"),
         ],
-        columns=["table_name", "expectation", "severity", "checked", "failed", "amount_touched", "amount_unknown", "forecast_touched", "meaning"],
+        columns=[
+            "table_name",
+            "expectation",
+            "severity",
+            "checked",
+            "failed",
+            "amount_touched",
+            "amount_unknown",
+            "forecast_touched",
+            "meaning",
+        ],
     )
     log = pd.DataFrame(
         [
             {
-                "run_id": "3f1c9a52", "started_at": pd.Timestamp(2025, 11, 21, 0, 30), "finished_at": pd.Timestamp(2025, 11, 21, 0, 34), "rows_read": 12011,
-                "rows_accepted": 11650, "rows_superseded": 264, "rows_rejected": 97,
+                "run_id": "3f1c9a52",
+                "started_at": pd.Timestamp(2025, 11, 21, 0, 30),
+                "finished_at": pd.Timestamp(2025, 11, 21, 0, 34),
+                "rows_read": 12011,
+                "rows_accepted": 11650,
+                "rows_superseded": 264,
+                "rows_rejected": 97,
                 "skipped": json.dumps([{"what": "follow-up cadence and days without activity", "why": "no activities export"}]),
-                "versions": json.dumps({"leadline": "0.1.0", "python": "3.11.7", "duckdb": "2.0.0", "pandas": "3.1.1"}), "counts": "{}", "as_of_from": "newest date in the exports",
+                "versions": json.dumps({"leadline": "0.1.0", "python": "3.11.7", "duckdb": "2.0.0", "pandas": "3.1.1"}),
+                "counts": "{}",
+                "as_of_from": "newest date in the exports",
             }
         ]
-    )  # fmt: skip
+    )
     return {"rejected_rows": rejected, "data_quality": found, "run_log": log}

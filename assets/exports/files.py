@@ -48,7 +48,8 @@ def find_files(folder: Path, source: TableSource, table: str) -> list[ExportFile
     if not paths and table in REQUIRED_TABLES:
         raise MissingExport(missing_files(folder, source.files, table))
     files = [_export_file(folder, path) for path in paths]
-    problems = [f"table {table}: {f.name!r} is a folder, expected a file; make the pattern end in a file name, such as {f.name}/*.csv" for f in files if f.path.is_dir()]
+    folders = [f.name for f in files if f.path.is_dir()]
+    problems = [f"table {table}: {name!r} is a folder, expected a file; make the pattern end in a file name, such as {name}/*.csv" for name in folders]
     problems += [f"table {table}: the file {f.name!r} is empty (0 bytes); export it again" for f in files if f.path.is_file() and not f.bytes]
     if problems:
         raise UnreadableFile(problems)
@@ -59,7 +60,8 @@ def missing_files(folder: Path, patterns: Sequence[str], table: str) -> str:
     """One sentence: which patterns of ``table`` matched nothing, what is there, and the names most like them."""
     there = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     asked = ", ".join(repr(p) for p in patterns) or "no pattern at all"
-    return f"table {table}: no file below {folder} matches {asked}; there is {listed(there)}{nearest(patterns, there)}; correct exports.tables.{table}.files or add the export"
+    found = f"there is {listed(there, are_headers=False)}{nearest(patterns, there, are_headers=False)}"
+    return f"table {table}: no file below {folder} matches {asked}; {found}; correct exports.tables.{table}.files or add the export"
 
 
 def day_in_name(name: str) -> date | None:

@@ -71,7 +71,7 @@ class HeaderMap:
 
 def fold(name: str) -> str:
     """A header without what does not matter: width, case, blanks, underscores, hyphens, byte-order marks."""
-    return _IGNORED.sub("", unicodedata.normalize("NFKC", name)).casefold()
+    return unicodedata.normalize("NFKC", _IGNORED.sub("", unicodedata.normalize("NFKC", name)).casefold())
 
 
 def take_apart(header: str) -> Header:
@@ -123,7 +123,8 @@ def map_headers(headers: Sequence[str], contract: sa.Table, source: TableSource,
     """
     columns: dict[str, Column] = {}
     problems: list[str] = []
-    wanted = {name: source.columns.get(name) for name in contract.columns.keys()}
+    unclear: list[str] = []
+    wanted = {name: source.columns.get(name) for name in (c.name for c in contract.columns)}
     wanted |= {STAGE_DATE + key: header for key, header in source.stage_dates.items()}
     for name, configured in wanted.items():
         if configured is not None:
@@ -138,6 +139,7 @@ def map_headers(headers: Sequence[str], contract: sa.Table, source: TableSource,
                     f"{shown(headers[found[0]])} holds it; remove the constant or rename the header"
                 )
         elif len(found) > 1:
+            unclear.append(name)
             problems.append(_several(headers, found, contract, name, file_name))
         elif found:
             apart = take_apart(headers[found[0]])
@@ -148,7 +150,7 @@ def map_headers(headers: Sequence[str], contract: sa.Table, source: TableSource,
                 f"{file_name}: exports.tables.{contract.name}.{key} names the header {shown(configured)}; "
                 f"the file has {listed(h for h in headers if h)}{nearest([configured], headers)}"
             )
-    given = {*columns, *source.constants, *crm.constants.get(contract.name, ()), *source.columns}
+    given = {*columns, *unclear, *source.constants, *crm.constants.get(contract.name, ()), *source.columns}
     problems += [_missing(headers, contract, crm, name, file_name) for name in required_columns(contract, source) if name not in given]
     if problems:
         raise HeaderProblems(problems)

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 
-from assets.exports.crm.declaration import Crm
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from assets.exports.crm.declaration import YEAR_FIRST, Crm
 from assets.exports.errors import SourceProblems
 from assets.exports.headers import SCALES
 from assets.exports.settings import EXCEL_SERIAL, Configuration, TableSource
@@ -51,8 +54,11 @@ _DIRECTIVE = re.compile(r"%-?(.)")
 
 _OFFSET = r"(?:Z|z|[+-]\d{2}(?::?\d{2})?)"
 _ISO_DAY = r"\d{4}-\d{1,2}-\d{1,2}"
-_ISO_TIME = rf"{_ISO_DAY}[T ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?"
+_ISO_CLOCK = r"[Tt ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?"
+_ISO_NAIVE = f"{_ISO_DAY}(?:{_ISO_CLOCK})?"
+_ISO_ZONED = f"{_ISO_DAY}{_ISO_CLOCK} ?{_OFFSET}"
 ISO_FORMS = "ISO 8601 (2024-01-31, 2024-01-31 08:30:00, 2024-01-31T08:30:00+08:00)"
+_YEAR_FIRST_WORDS = "2024/1/31, 2024年1月31日 or 2024.1.31 with or without a time"
 
 _AMOUNT_DIGITS = "DECIMAL(26,12)"
 _MONEY = "DECIMAL(18,2)"
@@ -123,22 +129,29 @@ def form_problems(form: str) -> list[str]:
     return problems
 
 
-def present(text: str, forms: ValueForms) -> str:
-    """SQL: ``text`` to the letter, null where it is blank or one of the empty spellings."""
-    empty = ", ".join(literal(e) for e in dict.fromkeys(("", *forms.empty)))
-    return f"CASE WHEN trim({text}, {literal(BLANKS)}) NOT IN ({empty}) THEN {text} END"
+def texts(column: pa.ChunkedArray, unit: str, forms: ValueForms) -> pa.ChunkedArray:
+    """Text of one column, null where it is blank or an empty spelling.
 
-
-def _trimmed(text: str) -> str:
-    return f"trim({text}, {literal(BLANKS)})"
+    Ids and free text stay to the letter; every other unit loses the blanks at both ends.
+    """
+    trimmed = pc.utf8_trim(column, characters=BLANKS)
+    is_missing = pc.is_in(trimmed, value_set=pa.array(["", *forms.empty], pa.string()))
+    return pc.if_else(is_missing, pa.scalar(None, pa.string()), column if unit in ("id", "text", "json") else trimmed)
 
 
 def time_sql(text: str, forms: ValueForms, context: ValueContext = ValueContext()) -> str:
-    """SQL: wall-clock time in the company's zone; declared forms in their order, then ISO 8601; other text is null."""
-    declared = [_serial(text) if form == EXCEL_SERIAL else _declared(text, form, forms.zone) for form in forms.dates]
-    naive = f"WHEN regexp_full_match({text}, {literal(f'{_ISO_TIME}|{_ISO_DAY}')}) THEN TRY_CAST({text} AS TIMESTAMP)"
-    zoned = f"WHEN regexp_full_match({text}, {literal(f'{_ISO_TIME} ?{_OFFSET}')}) THEN TRY_CAST(upper({text}) AS TIMESTAMPTZ) AT TIME ZONE {literal(forms.zone)}"
-    return f"coalesce({', '.join([*declared, f'CASE {naive} {zoned} END'])})"
+    """SQL: wall-clock time in the company's zone; declared forms in their order, and ISO 8601; other text is null.
+
+    Only a form that begins like ISO 8601 (``%Y-``) can read the same text otherwise, so only those go before it.
+    """
+    like_iso = [form for form in forms.dates if form.startswith(("%Y-", "%-Y-"))]
+    others = [_serial(text) if form == EXCEL_SERIAL else _declared(text, form, forms.zone) for form in forms.dates if form not in like_iso]
+    naive = f"WHEN regexp_full_match({text}, {literal(_ISO_NAIVE)}) THEN TRY_CAST(upper({text}) AS TIMESTAMP)"
+    joined = f"regexp_replace(upper({text}), ' ([Z+-][0-9:]*)$', '\\1')"
+    zoned = f"WHEN regexp_full_match({text}, {literal(_ISO_ZONED)}) THEN TRY_CAST({joined} AS TIMESTAMPTZ) AT TIME ZONE {literal(forms.zone)}"
+    rest = f"coalesce({', '.join(others)})" if others else "CAST(NULL AS TIMESTAMP)"
+    iso = f"CASE {naive} {zoned} ELSE {rest} END"
+    return f"coalesce({', '.join([*(_declared(text, form, forms.zone) for form in like_iso), iso])})"
 
 
 def date_sql(text: str, forms: ValueForms, context: ValueContext = ValueContext()) -> str:
@@ -168,7 +181,7 @@ def _shape(part: str) -> str:
 
 def _serial(text: str) -> str:
     """Days since 1899-12-30, to the second; five digits, so that a bare year is not taken for a day of 1905."""
-    seconds = f"CAST(round(CAST({text} AS DECIMAL(18,10)) * 86400) AS BIGINT)"
+    seconds = f"CAST(round(CAST({text} AS DOUBLE) * 86400) AS BIGINT)"
     return f"CASE WHEN regexp_full_match({text}, '[1-9][0-9]{{4}}([.][0-9]+)?') THEN TIMESTAMP '1899-12-30' + to_seconds({seconds}) END"
 
 
@@ -206,10 +219,8 @@ def _is_plain(text: str, forms: ValueForms) -> str:
 
 def _decimal(text: str, forms: ValueForms, scale: Decimal) -> str:
     number = f"replace({text}, ',', '.')" if forms.decimal_comma else text
-    return (
-        f"CASE WHEN {_is_plain(text, forms)} THEN {_scaled(f'TRY_CAST({number} AS {_AMOUNT_DIGITS})', scale)} "
-        f"ELSE {_written(text, forms, scale)} END"
-    )
+    direct = f"TRY_CAST({number} AS {_MONEY})" if scale == 1 else _scaled(f"TRY_CAST({number} AS {_AMOUNT_DIGITS})", scale)
+    return f"CASE WHEN {_is_plain(text, forms)} THEN {direct} ELSE {_written(text, forms, scale)} END"
 
 
 def _scaled(number: str, scale: Decimal) -> str:
@@ -229,7 +240,8 @@ def _written(text: str, forms: ValueForms, scale: Decimal) -> str:
     factor = f"CASE lower(p.scale) {' '.join(f'WHEN {literal(name)} THEN {value}' for name, value in SCALES.items())} END"
     own = f"TRY_CAST({number} * CAST({factor} AS DECIMAL(12,0)) AS {_MONEY})"
     brackets = "(p.opened = '(' AND p.closed = ')')"
-    valid = f"p.number <> '' AND NOT {too_long} AND (p.opened = '') = (p.closed = '') AND length(p.sign) + length(p.sign_after) + length(p.sign_last) + length(p.opened) <= 1 AND (p.money = '' OR p.money_after = '')"
+    one_sign = "(p.opened = '') = (p.closed = '') AND length(p.sign || p.sign_after || p.sign_last || p.opened) <= 1"
+    valid = f"p.number <> '' AND NOT {too_long} AND {one_sign} AND (p.money = '' OR p.money_after = '')"
     negative = f"({brackets} OR p.sign = '-' OR p.sign_after = '-' OR p.sign_last = '-')"
     magnitude = f"CASE WHEN p.scale = '' THEN {_scaled(number, scale)} ELSE {own} END"
     value = f"CASE WHEN {valid} THEN CASE WHEN {negative} THEN -({magnitude}) ELSE {magnitude} END END"
@@ -307,20 +319,17 @@ def is_parsed(unit: str) -> bool:
 
 
 def value_sql(unit: str, text: str, forms: ValueForms, context: ValueContext = ValueContext()) -> str:
-    """SQL: the typed value of ``text`` (SQL as well, null where there is no value) for a column of ``unit``.
-
-    Ids and free text stay to the letter; labels lose the blanks at both ends.
-    """
-    if unit in _EXPRESSIONS:
-        return _EXPRESSIONS[unit](_trimmed(text), forms, context)
-    return _trimmed(text) if unit == "label" else text
+    """SQL: the typed value of ``text`` (SQL as well, as `texts` gives it) for a column of ``unit``."""
+    return _EXPRESSIONS[unit](text, forms, context) if unit in _EXPRESSIONS else text
 
 
 def expected_forms(unit: str, forms: ValueForms) -> str:
     """In words: the written forms that are read for a column of ``unit``."""
     point = "1234,50 or 1.234,50" if forms.decimal_comma else "1234.50 or 1,234.50"
     if unit in ("date", "time"):
-        return ", ".join([*forms.dates, ISO_FORMS]) + "; another form must be declared under exports.dates"
+        declared = [_YEAR_FIRST_WORDS] if forms.dates[: len(YEAR_FIRST)] == YEAR_FIRST else []
+        declared += [form for form in forms.dates if not declared or form not in YEAR_FIRST]
+        return ", ".join([*declared, ISO_FORMS]) + "; another form must be declared under exports.dates"
     if unit in ("amount", "original_amount"):
         return f"an amount such as {point}, 15万, 1.2M, (1,200), with or without a currency; at most 13 digits before the point"
     if unit == "flag":
@@ -338,7 +347,9 @@ def currency_sql(currency: str, money: str, company_currency: str) -> tuple[str,
     A sign fits any currency it may stand for. Where the row names none, and the sign cannot be the company's own
     currency, the likeliest one is the row's: an amount of $1.2M is never taken for yuan.
     """
-    possible = f"CASE {money} {' '.join(f'WHEN {literal(sign)} THEN {list(codes)}' for sign, codes in CURRENCY_SIGNS.items())} ELSE [{money}] END"
-    filled = f"CASE WHEN {currency} IS NOT NULL OR {money} IS NULL OR list_contains({possible}, {literal(company_currency)}) THEN {currency} ELSE ({possible})[1] END"
+    signs = " ".join(f"WHEN {literal(sign)} THEN {list(codes)}" for sign, codes in CURRENCY_SIGNS.items())
+    possible = f"CASE {money} {signs} ELSE [{money}] END"
+    is_told = f"{currency} IS NOT NULL OR {money} IS NULL OR list_contains({possible}, {literal(company_currency)})"
+    filled = f"CASE WHEN {is_told} THEN {currency} ELSE ({possible})[1] END"
     contradicts = f"coalesce({money} IS NOT NULL AND {currency} IS NOT NULL AND NOT list_contains({possible}, upper(trim({currency}))), FALSE)"
     return filled, contradicts

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from assets.exports.crm.declaration import Crm
 from assets.exports.errors import ExportError, SourceProblems, shown
 from assets.exports.files import ExportFile, find_files, missing_files
 from assets.exports.headers import STAGE_DATE, Column, HeaderMap, check_source, fold, map_headers
-from assets.exports.parsing import ValueContext, ValueForms, currency_sql, expected_forms, is_parsed, literal, money_sql, present, value_sql
+from assets.exports.parsing import BLANKS, ValueContext, ValueForms, currency_sql, expected_forms, is_parsed, literal, money_sql, texts, value_sql
 from assets.exports.readers import open_text
 from assets.exports.readers.text import RaggedRow, TextBatch, TextFile
 from assets.exports.settings import Configuration, FileForm, TableSource
@@ -164,7 +165,7 @@ def _check_constants(connection, contract: sa.Table, source: TableSource, crm: C
     problems = []
     for name, text in source.constants.items():
         unit = contract.columns[name].info["unit"]
-        if connection.execute(f"SELECT {value_sql(unit, literal(text), forms)}").fetchone()[0] is None:
+        if connection.execute(f"SELECT {value_sql(unit, literal(text.strip(BLANKS)), forms)}").fetchall() == [(None,)]:
             problems.append(f"exports.tables.{contract.name}.constants.{name}: {shown(text)} cannot be read; expected {expected_forms(unit, forms)}")
     if problems:
         raise SourceProblems(problems)
@@ -178,38 +179,59 @@ class _FileQuery:
         self.positions = sorted({column.position for column in mapping.columns.values()})
         units = {c.name: c.info["unit"] for c in contract.columns} | {STAGE_DATE + key: "time" for key in source.stage_dates}
         percent = crm.percent.get(contract.name, ())
-        constants = {name: text for name, text in _constants(contract.name, source, crm).items() if name not in mapping.columns}
-        texts = {name: present(f'"{column.position}"', forms) for name, column in mapping.columns.items()}
-        texts |= {name: literal(text) for name, text in constants.items()}
+        self._texts = {name: (column.position, units[name]) for name, column in mapping.columns.items()}
+        self._constants = {name: text.strip(BLANKS) for name, text in _constants(contract.name, source, crm).items() if name not in mapping.columns}
+        self._forms = forms
+        given = [*self._texts, *self._constants]
         contexts = {name: ValueContext(column.scale, column.is_percent or name in percent) for name, column in mapping.columns.items()}
-        values = {name: value_sql(units[name], f't."{name}"', forms, contexts.get(name, ValueContext())) for name in texts}
-        if contract.name == "opportunities" and "amount" in texts:
-            values |= _with_currency(values, mapping.columns.get("amount"), "currency" in texts, forms, currency)
-        if contract.name == "field_history":
-            values |= _canonical_changes(values, crm, forms)
-        self.parsed = [name for name in texts if is_parsed(units[name])]
+        self.parsed = [name for name in given if is_parsed(units[name])]
         self.expected = {name: expected_forms(units[name], forms) for name in self.parsed}
-        typed = ", ".join(f'{sql} AS "{name}"' for name, sql in values.items())
-        text = ", ".join(f'{sql} AS "{name}"' for name, sql in texts.items())
-        kept = "".join(f', t."{name}" AS "text {name}"' for name in self.parsed)
-        unread = "".join(f', CASE WHEN "{name}" IS NULL THEN left("text {name}", {VALUE_CHARACTERS}) END AS "unread {name}"' for name in self.parsed)
-        names = ", ".join(f'"{name}"' for name in values)
-        self.sql = (
-            f"WITH texts AS (SELECT _line, {text} FROM batch), typed AS (SELECT t._line, {typed}{kept} FROM texts AS t) "
-            f"SELECT _line, {names}{unread} FROM typed"
-        )
+        values = {name: value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext())) for name in self.parsed}
+        if contract.name == "opportunities" and "amount" in given:
+            values |= _with_currency(values["amount"], mapping.columns.get("amount"), "currency" in given, forms, currency)
+        if contract.name == "field_history":
+            values |= _canonical_changes(given, crm, forms)
+        self.kept = [name for name in given if name not in values]
+        self._sql = _typing_sql(values, self.parsed) if values else None
+
+    def run(self, connection: duckdb.DuckDBPyConnection, group: pa.Table) -> pa.Table:
+        """The typed columns of ``group`` in its order, ``_line``, and per parsed column its unreadable texts."""
+        columns = {"_line": group["_line"]}
+        columns |= {name: texts(group[str(position)], unit, self._forms) for name, (position, unit) in self._texts.items()}
+        columns |= {name: pa.repeat(text, group.num_rows) for name, text in self._constants.items()}
+        given = pa.table(columns)
+        if self._sql is None:
+            return given
+        connection.register("texts", given)
+        typed = connection.sql(self._sql).to_arrow_table()
+        connection.unregister("texts")
+        lines = typed["_line"].to_numpy()
+        if (lines[1:] < lines[:-1]).any():
+            typed = typed.take(pa.array(np.argsort(lines, kind="stable")))
+        for name in self.kept:
+            typed = typed.append_column(name, given[name])
+        return typed
 
 
-def _with_currency(values: dict[str, str], amount: Column | None, has_currency: bool, forms: ValueForms, company_currency: str) -> dict[str, str]:
+def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:
+    """SELECT of the typed values, and of the text of those that are there and could not be read."""
+    typed = ", ".join(f'{sql} AS "{name}"' for name, sql in values.items())
+    text = "".join(f', "{name}" AS "text {name}"' for name in parsed)
+    names = ", ".join(f'"{name}"' for name in values)
+    unread = "".join(f', CASE WHEN "{name}" IS NULL THEN left("text {name}", {VALUE_CHARACTERS}) END AS "unread {name}"' for name in parsed)
+    return f"WITH typed AS (SELECT _line, {typed}{text} FROM texts) SELECT _line, {names}{unread} FROM typed"
+
+
+def _with_currency(value: str, amount: Column | None, has_currency: bool, forms: ValueForms, company_currency: str) -> dict[str, str]:
     """The expressions of amount and currency where an amount, or its header, names the currency it is in."""
-    money = money_sql('t."amount"', forms)
+    money = money_sql('"amount"', forms)
     if amount is not None and amount.currency:
-        money = f"coalesce({money}, CASE WHEN t.\"amount\" IS NOT NULL THEN {literal(amount.currency)} END)"
-    filled, contradicts = currency_sql(values["currency"] if has_currency else "CAST(NULL AS VARCHAR)", money, company_currency)
-    return {"amount": f"CASE WHEN NOT {contradicts} THEN {values['amount']} END", "currency": filled}
+        money = f'coalesce({money}, CASE WHEN "amount" IS NOT NULL THEN {literal(amount.currency)} END)'
+    filled, contradicts = currency_sql('"currency"' if has_currency else "CAST(NULL AS VARCHAR)", money, company_currency)
+    return {"amount": f"CASE WHEN NOT {contradicts} THEN {value} END", "currency": filled}
 
 
-def _canonical_changes(values: dict[str, str], crm: Crm, forms: ValueForms) -> dict[str, str]:
+def _canonical_changes(given: list[str], crm: Crm, forms: ValueForms) -> dict[str, str]:
     """The expressions of a field history: fields under canonical names, amounts and days in plain and ISO form."""
     canonical = {
         fold(spelling): name
@@ -218,16 +240,16 @@ def _canonical_changes(values: dict[str, str], crm: Crm, forms: ValueForms) -> d
         for spelling in ((group,) if isinstance(group, str) else group)
     }
     canonical |= {fold(c.name): c.name for c in EXPORTED["opportunities"].columns}
-    folded = f"regexp_replace(lower({values['field']}), '[\\s_-]', '', 'g')"
+    folded = "regexp_replace(lower(\"field\"), '[\\s_-]', '', 'g')"
     cases = " ".join(f"WHEN {literal(spelling)} THEN {literal(name)}" for spelling, name in canonical.items())
-    named = f"CASE {folded} {cases} ELSE {values['field']} END"
+    named = f'CASE {folded} {cases} ELSE "field" END'
     plain = {"field": named}
     for name in ("old_value", "new_value"):
-        if name in values:
-            amount, day = (value_sql(unit, f't."{name}"', forms) for unit in ("original_amount", "date"))
+        if name in given:
+            amount, day = (value_sql(unit, f'trim("{name}")', forms) for unit in ("original_amount", "date"))
             plain[name] = (
-                f"CASE {named} WHEN 'amount' THEN coalesce(CAST({amount} AS VARCHAR), {values[name]}) "
-                f"WHEN 'expected_close_date' THEN coalesce(CAST({day} AS VARCHAR), {values[name]}) ELSE {values[name]} END"
+                f"CASE {named} WHEN 'amount' THEN coalesce(CAST({amount} AS VARCHAR), \"{name}\") "
+                f'WHEN \'expected_close_date\' THEN coalesce(CAST({day} AS VARCHAR), "{name}") ELSE "{name}" END'
             )
     return plain
 
@@ -239,9 +261,7 @@ def _typed(connection, file: ExportFile, text: TextFile, query: _FileQuery) -> t
         ragged += crooked
         if not group.num_rows:
             continue
-        connection.register("batch", group)
-        result = connection.sql(query.sql).to_arrow_table()
-        connection.unregister("batch")
+        result = query.run(connection, group)
         rows.append(_placed(result, file, query.schema))
         faults += _unread(result, file, query)
     if ragged:
@@ -291,10 +311,11 @@ def _unread(result: pa.Table, file: ExportFile, query: _FileQuery) -> list[pa.Ta
 
 
 def _ragged(rows: list[RaggedRow], file: ExportFile) -> pa.Table:
+    found = ["several rows in one" if r.columns_found is None else f"found {r.columns_found}" for r in rows]
     expected = [
-        f"{r.columns_expected} columns, found {r.columns_found}"
+        f"{r.columns_expected} columns, {count}"
         + (f" in lines {r.line} to {r.last_line}: a quote that is not closed may have taken in the rows between" if r.last_line > r.line else "")
-        for r in rows
+        for r, count in zip(rows, found, strict=True)
     ]
     lines = pa.array([r.line for r in rows], pa.int64())
     return _fault_table(file, lines, None, "ragged_row", pa.nulls(len(rows), pa.string()), pa.array(expected))

@@ -1,17 +1,22 @@
 -- How long visits last, by the period in which they began.
 --
 -- Completed statistics take visits that ended by the as-of date. Quantiles interpolate linearly between neighbours in
--- order. Sorting every visit for every member and period would take more memory than there is, so visits are counted in
--- bins of about 5 % of their length first, and only the bins that hold a wanted place in the order are sorted. The result
+-- the order. Sorting every visit for every member and period would take more memory than there is, so visits are
+-- counted in bins of about 5 % of their length first, and only the bins that hold a wanted place are sorted: the result
 -- is exact.
 -- The Kaplan–Meier median takes all visits: any exit is the event, open visits are censored, and an exit comes before a
--- censoring of the same length. Where half of a cell's visits ended before the bin of its shortest open visit, nothing
--- was censored up to there, and it is the middle visit in the order; the product over all lengths is formed for the
--- other cells, which are the youngest cohorts.
+-- censoring of the same length. Where half of a cell's visits ended in bins before that of its shortest open visit,
+-- nothing is censored up to there, and the median is the middle visit in the order; the product over all lengths is
+-- formed for the other cells, which are young cohorts.
 -- Means are sums of whole microseconds, divided once: a sum of DOUBLEs would depend on the order of threads.
--- Slots are explained in funnel_flow.sql.
+-- A slot is a stretch between two period boundaries, as in funnel_flow.sql; a cell is a period × member × stage.
 WITH reported AS (
-    SELECT period_kind, period_start, CAST(period_end + INTERVAL 1 DAY AS DATE) AS next_start, is_partial
+    SELECT
+        ROW_NUMBER() OVER (ORDER BY period_kind, period_start) AS period,
+        period_kind,
+        period_start,
+        CAST(period_end + INTERVAL 1 DAY AS DATE) AS next_start,
+        is_partial
     FROM calendar
     WHERE is_reported
 ),
@@ -23,10 +28,20 @@ slots AS (
         CAST(LEAD(day, 1, DATE '2200-01-01') OVER (ORDER BY day) AS TIMESTAMP) AS ends_at
     FROM (SELECT period_start AS day FROM reported UNION SELECT next_start FROM reported) AS days
 ),
-periods AS (
-    SELECT r.period_kind, r.period_start, r.is_partial, s.slot
+slots_of_periods AS (
+    SELECT r.period, s.slot
     FROM reported AS r
     INNER JOIN slots AS s ON s.day >= r.period_start AND s.day < r.next_start
+),
+members AS (
+    SELECT dimension, member, ROW_NUMBER() OVER (ORDER BY dimension, member) AS member_number
+    FROM (SELECT DISTINCT dimension, member FROM opportunity_segments) AS named
+),
+memberships AS (
+    SELECT s.opportunity_id, LIST(m.member_number) AS member_numbers
+    FROM opportunity_segments AS s
+    INNER JOIN members AS m USING (dimension, member)
+    GROUP BY s.opportunity_id
 ),
 recent AS (
     SELECT v.stage, COUNT(*) AS visits, SUM(DATE_DIFF('microsecond', v.entered_at, v.exited_at)) AS microseconds
@@ -41,12 +56,12 @@ reference AS (
         s.benchmark_days,
         p.overtime_factor,
         CASE
-            WHEN c.visits >= p.overtime_minimum_visits THEN CAST(c.microseconds AS DOUBLE) / c.visits / 86400000000
+            WHEN r.visits >= p.overtime_minimum_visits THEN CAST(r.microseconds AS DOUBLE) / r.visits / 86400000000
             ELSE s.benchmark_days
         END AS reference_days
     FROM stages AS s
     CROSS JOIN parameters AS p
-    LEFT JOIN recent AS c ON s.stage = c.stage
+    LEFT JOIN recent AS r USING (stage)
 ),
 visits AS (
     SELECT
@@ -61,33 +76,33 @@ visits AS (
         CASE WHEN v.dwell_days > r.overtime_factor * r.reference_days THEN 1 ELSE 0 END AS overtime
     FROM stage_visits AS v
     INNER JOIN slots AS s ON v.entered_at >= s.starts_at AND v.entered_at < s.ends_at
-    INNER JOIN reference AS r ON v.stage = r.stage
+    INNER JOIN reference AS r USING (stage)
+),
+visits_of_members AS NOT MATERIALIZED (
+    SELECT UNNEST(m.member_numbers) AS member_number, v.*
+    FROM visits AS v
+    INNER JOIN memberships AS m USING (opportunity_id)
 ),
 slot_bins AS (
     SELECT
-        m.dimension,
-        m.member,
-        v.stage,
-        v.slot,
-        v.bin,
+        member_number,
+        stage,
+        slot,
+        bin,
         COUNT(*) AS visits,
-        SUM(v.completed) AS completed,
-        SUM(v.microseconds) AS microseconds,
-        SUM(v.working_days) AS working_days,
-        SUM(v.overtime) AS overtime,
-        MIN(CASE WHEN v.completed = 1 THEN v.dwell_days END) AS min_days,
-        MAX(CASE WHEN v.completed = 1 THEN v.dwell_days END) AS max_days
-    FROM visits AS v
-    INNER JOIN opportunity_segments AS m ON v.opportunity_id = m.opportunity_id
-    GROUP BY m.dimension, m.member, v.stage, v.slot, v.bin
+        SUM(completed) AS completed,
+        SUM(microseconds) AS microseconds,
+        SUM(working_days) AS working_days,
+        SUM(overtime) AS overtime,
+        MIN(CASE WHEN completed = 1 THEN dwell_days END) AS min_days,
+        MAX(CASE WHEN completed = 1 THEN dwell_days END) AS max_days
+    FROM visits_of_members
+    GROUP BY member_number, stage, slot, bin
 ),
 bins AS (
     SELECT
-        p.period_kind,
-        p.period_start,
-        p.is_partial,
-        b.dimension,
-        b.member,
+        p.period,
+        b.member_number,
         b.stage,
         b.bin,
         SUM(b.visits) AS visits,
@@ -98,23 +113,20 @@ bins AS (
         MIN(b.min_days) AS min_days,
         MAX(b.max_days) AS max_days
     FROM slot_bins AS b
-    INNER JOIN periods AS p ON b.slot = p.slot
-    GROUP BY p.period_kind, p.period_start, p.is_partial, b.dimension, b.member, b.stage, b.bin
+    INNER JOIN slots_of_periods AS p USING (slot)
+    GROUP BY p.period, b.member_number, b.stage, b.bin
 ),
 ordered_bins AS (
     SELECT
         *,
-        SUM(completed) OVER (PARTITION BY period_kind, period_start, dimension, member, stage ORDER BY bin) - completed AS completed_before,
-        MIN(CASE WHEN visits > completed THEN bin END) OVER (PARTITION BY period_kind, period_start, dimension, member, stage) AS first_open_bin
+        SUM(completed) OVER (PARTITION BY period, member_number, stage ORDER BY bin) - completed AS completed_before,
+        MIN(CASE WHEN visits > completed THEN bin END) OVER (PARTITION BY period, member_number, stage) AS first_open_bin
     FROM bins
 ),
 cells AS (
     SELECT
-        period_kind,
-        period_start,
-        is_partial,
-        dimension,
-        member,
+        period,
+        member_number,
         stage,
         SUM(visits) AS visits,
         SUM(completed) AS completed,
@@ -123,9 +135,9 @@ cells AS (
         SUM(overtime) AS overtime,
         MIN(min_days) AS min_days,
         MAX(max_days) AS max_days,
-        SUM(CASE WHEN first_open_bin IS NULL OR bin < first_open_bin THEN completed ELSE 0 END) * 2 >= SUM(visits) AS is_middle_uncensored
+        2 * SUM(CASE WHEN first_open_bin IS NULL OR bin < first_open_bin THEN completed ELSE 0 END) >= SUM(visits) AS is_middle_uncensored
     FROM ordered_bins
-    GROUP BY period_kind, period_start, is_partial, dimension, member, stage
+    GROUP BY period, member_number, stage
 ),
 quantiles AS (
     SELECT 'median' AS quantile, 0.5 AS share
@@ -135,62 +147,44 @@ quantiles AS (
     SELECT 'p90', 0.9
 ),
 places AS (
-    SELECT c.period_kind, c.period_start, c.dimension, c.member, c.stage, q.quantile, CAST(FLOOR(q.share * (c.completed - 1)) AS BIGINT) AS place
+    SELECT c.period, c.member_number, c.stage, q.quantile, CAST(FLOOR(q.share * (c.completed - 1)) AS BIGINT) AS place
     FROM cells AS c
     CROSS JOIN quantiles AS q
-    WHERE c.completed > 0
     UNION ALL
-    SELECT c.period_kind, c.period_start, c.dimension, c.member, c.stage, q.quantile, CAST(CEIL(q.share * (c.completed - 1)) AS BIGINT)
+    SELECT c.period, c.member_number, c.stage, q.quantile, CAST(CEIL(q.share * (c.completed - 1)) AS BIGINT)
     FROM cells AS c
     CROSS JOIN quantiles AS q
-    WHERE c.completed > 0
     UNION ALL
-    SELECT period_kind, period_start, dimension, member, stage, 'kaplan_meier', CAST(FLOOR(0.5 * (visits - 1)) AS BIGINT)
+    SELECT period, member_number, stage, 'kaplan_meier', CAST(FLOOR(0.5 * (visits - 1)) AS BIGINT)
     FROM cells
     WHERE is_middle_uncensored
 ),
 wanted AS (
-    SELECT p.period_kind, p.period_start, p.dimension, p.member, p.stage, p.quantile, b.bin, p.place - b.completed_before + 1 AS place
+    SELECT p.period, p.member_number, p.stage, p.quantile, b.bin, p.place - b.completed_before + 1 AS place
     FROM places AS p
-    INNER JOIN ordered_bins AS b
-        ON p.period_kind = b.period_kind
-        AND p.period_start = b.period_start
-        AND p.dimension = b.dimension
-        AND p.member = b.member
-        AND p.stage = b.stage
-        AND p.place >= b.completed_before
-        AND p.place < b.completed_before + b.completed
+    INNER JOIN ordered_bins AS b USING (period, member_number, stage)
+    WHERE p.place >= b.completed_before AND p.place < b.completed_before + b.completed
 ),
 sorted AS (
     SELECT
-        w.period_kind,
-        w.period_start,
-        m.dimension,
-        m.member,
+        w.period,
+        v.member_number,
         v.stage,
         v.bin,
         v.dwell_days,
-        ROW_NUMBER() OVER (PARTITION BY w.period_kind, w.period_start, m.dimension, m.member, v.stage, v.bin ORDER BY v.dwell_days) AS place
-    FROM visits AS v
-    INNER JOIN opportunity_segments AS m ON v.opportunity_id = m.opportunity_id
+        ROW_NUMBER() OVER (PARTITION BY w.period, v.member_number, v.stage, v.bin ORDER BY v.dwell_days) AS place
+    FROM visits_of_members AS v
     INNER JOIN (
-        SELECT DISTINCT w.period_kind, w.period_start, p.slot, w.dimension, w.member, w.stage, w.bin
+        SELECT DISTINCT w.period, p.slot, w.member_number, w.stage, w.bin
         FROM wanted AS w
-        INNER JOIN periods AS p ON w.period_kind = p.period_kind AND w.period_start = p.period_start
-    ) AS w
-        ON v.slot = w.slot
-        AND v.stage = w.stage
-        AND v.bin = w.bin
-        AND m.dimension = w.dimension
-        AND m.member = w.member
+        INNER JOIN slots_of_periods AS p USING (period)
+    ) AS w USING (member_number, stage, slot, bin)
     WHERE v.completed = 1
 ),
 found AS (
     SELECT
-        w.period_kind,
-        w.period_start,
-        w.dimension,
-        w.member,
+        w.period,
+        w.member_number,
         w.stage,
         MIN(CASE WHEN w.quantile = 'median' THEN s.dwell_days END) AS median_low,
         MAX(CASE WHEN w.quantile = 'median' THEN s.dwell_days END) AS median_high,
@@ -200,61 +194,50 @@ found AS (
         MAX(CASE WHEN w.quantile = 'p90' THEN s.dwell_days END) AS p90_high,
         MAX(CASE WHEN w.quantile = 'kaplan_meier' THEN s.dwell_days END) AS kaplan_meier
     FROM wanted AS w
-    INNER JOIN sorted AS s
-        ON w.period_kind = s.period_kind
-        AND w.period_start = s.period_start
-        AND w.dimension = s.dimension
-        AND w.member = s.member
-        AND w.stage = s.stage
-        AND w.bin = s.bin
-        AND w.place = s.place
-    GROUP BY w.period_kind, w.period_start, w.dimension, w.member, w.stage
+    INNER JOIN sorted AS s USING (period, member_number, stage, bin, place)
+    GROUP BY w.period, w.member_number, w.stage
 ),
-censored_visits AS (
+young_visits AS (
     SELECT
-        c.period_kind,
-        c.period_start,
-        c.dimension,
-        c.member,
-        c.stage,
+        p.period,
+        v.member_number,
+        v.stage,
         v.dwell_days,
         v.completed,
-        c.visits - ROW_NUMBER() OVER (
-            PARTITION BY c.period_kind, c.period_start, c.dimension, c.member, c.stage
-            ORDER BY v.dwell_days, v.completed DESC
-        ) + 1 AS at_risk
-    FROM visits AS v
-    INNER JOIN opportunity_segments AS m ON v.opportunity_id = m.opportunity_id
-    INNER JOIN periods AS p ON v.slot = p.slot
-    INNER JOIN cells AS c
-        ON p.period_kind = c.period_kind
-        AND p.period_start = c.period_start
-        AND m.dimension = c.dimension
-        AND m.member = c.member
-        AND v.stage = c.stage
-    WHERE NOT c.is_middle_uncensored
+        ROW_NUMBER() OVER (PARTITION BY p.period, v.member_number, v.stage ORDER BY v.dwell_days DESC, v.completed) AS at_risk
+    FROM visits_of_members AS v
+    INNER JOIN (
+        SELECT c.period, p.slot, c.member_number, c.stage
+        FROM cells AS c
+        INNER JOIN slots_of_periods AS p USING (period)
+        WHERE NOT c.is_middle_uncensored
+    ) AS p USING (member_number, stage, slot)
 ),
 survival AS (
     SELECT
-        *,
+        period,
+        member_number,
+        stage,
+        dwell_days,
+        completed,
         SUM(CASE WHEN completed = 0 THEN 0 WHEN at_risk = 1 THEN -1000 ELSE LN(CAST(at_risk - 1 AS DOUBLE) / at_risk) END) OVER (
-            PARTITION BY period_kind, period_start, dimension, member, stage
+            PARTITION BY period, member_number, stage
             ORDER BY at_risk DESC
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS log_survival
-    FROM censored_visits
+    FROM young_visits
 ),
 product_limits AS (
-    SELECT period_kind, period_start, dimension, member, stage, MIN(dwell_days) AS median_days
+    SELECT period, member_number, stage, MIN(dwell_days) AS median_days
     FROM survival
     WHERE log_survival <= LN(0.5) + 1e-9
-    GROUP BY period_kind, period_start, dimension, member, stage
+    GROUP BY period, member_number, stage
 )
 SELECT
-    c.period_kind,
-    c.period_start,
-    c.dimension,
-    c.member,
+    p.period_kind,
+    p.period_start,
+    m.dimension,
+    m.member,
     c.stage,
     c.visits,
     c.completed,
@@ -270,18 +253,10 @@ SELECT
     CAST(c.overtime AS DOUBLE) / c.visits AS overtime_share,
     r.reference_days,
     r.benchmark_days,
-    c.is_partial
+    p.is_partial
 FROM cells AS c
-INNER JOIN reference AS r ON c.stage = r.stage
-LEFT JOIN found AS f
-    ON c.period_kind = f.period_kind
-    AND c.period_start = f.period_start
-    AND c.dimension = f.dimension
-    AND c.member = f.member
-    AND c.stage = f.stage
-LEFT JOIN product_limits AS l
-    ON c.period_kind = l.period_kind
-    AND c.period_start = l.period_start
-    AND c.dimension = l.dimension
-    AND c.member = l.member
-    AND c.stage = l.stage
+INNER JOIN reported AS p USING (period)
+INNER JOIN members AS m USING (member_number)
+INNER JOIN reference AS r USING (stage)
+LEFT JOIN found AS f USING (period, member_number, stage)
+LEFT JOIN product_limits AS l USING (period, member_number, stage)

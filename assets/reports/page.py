@@ -40,6 +40,9 @@ TABLES = (
 )
 """The published tables that the page reads."""
 
+SEGMENT_TABLES = ("revenue_forecast", "forecast_baselines", *page_funnel.TABLES)
+"""Those that the segment filter applies to."""
+
 _TIMES = ("date", "time")
 
 
@@ -78,6 +81,7 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures)
     periods = page_forecast.forecast_periods(tables, as_of, figures)
     funnel_periods = page_funnel.funnel_periods(tables, figures)
     segments, cut = ordered_segments(_segment_sizes(tables), SHOWN_MEMBERS)
+    tables = {**tables, **{name: _of_segments(tables[name], segments) for name in SEGMENT_TABLES}}
     forecast = page_forecast.forecast_grid(tables, periods, segments, figures)
     stages = page_funnel.stage_grid(tables, funnel_periods, segments, figures)
     wins = page_funnel.win_grid(tables, funnel_periods, segments, figures)
@@ -130,6 +134,11 @@ def _conformed(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
     if lacking:
         raise KeyError(f"table {name} has no column {', '.join(lacking)}; its contract declares it (quality/tables)")
     return frame[columns].astype(times)
+
+
+def _of_segments(frame: pd.DataFrame, segments: list[tuple[str, str]]) -> pd.DataFrame:
+    """The rows of the segments that the page offers, so that no others are worded in vain."""
+    return frame[pd.MultiIndex.from_frame(frame[["dimension", "member"]]).isin(segments)]
 
 
 def _segment_sizes(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

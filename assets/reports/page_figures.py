@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
+from ruamel.yaml import YAML
 
 from models.settings import Company, Language
 
@@ -32,7 +32,7 @@ SEGMENT_SEPARATOR = "\u001f"
 def phrases(language: Language) -> dict[str, str]:
     """Every phrase of the page in one language, by key (phrases.yaml)."""
     text = (Path(__file__).parent / "phrases.yaml").read_text(encoding="utf-8")
-    return {key: both[language] for key, both in yaml.load(text, Loader=yaml.CSafeLoader).items()}
+    return {key: both[language] for key, both in YAML(typ="safe").load(text).items()}
 
 
 @dataclass(frozen=True)
@@ -217,9 +217,11 @@ def grid(frame: pd.DataFrame, segments: Sequence[tuple[str, str]], rows: Sequenc
     shown = [segment for segment in segments if segment in held]
     if ("all", "all") not in shown:
         shown = []
-    index = pd.MultiIndex.from_tuples(
-        [(*segment, row) for segment in shown for row in rows], names=["dimension", "member", "row"]
-    ) if shown and rows else None
+    index = (
+        pd.MultiIndex.from_tuples([(*segment, row) for segment in shown for row in rows], names=["dimension", "member", "row"])
+        if shown and rows
+        else None
+    )
     blank = np.tile(np.array(list(blanks.values()), dtype=object), (len(rows), 1))
     if index is None:
         return Grid(shown, list(rows), columns, np.empty((0, len(rows), len(columns)), dtype=object), blank)

@@ -19,12 +19,32 @@ KINDS = ("month", "quarter", "week")
 LEADS = (1, 2, 3)
 
 _TEXTS = (
-    "mean", "mean_cell", "range", "target", "gap", "gap_class", "attainment", "attainment_range", "floor", "floor_words", "wins",
-    *PARTS, *BASELINES,
-)  # fmt: skip
+    "mean",
+    "mean_cell",
+    "range",
+    "target",
+    "gap",
+    "gap_class",
+    "attainment",
+    "attainment_range",
+    "floor",
+    "floor_words",
+    "wins",
+    *PARTS,
+    *BASELINES,
+)
 _LENGTHS = (
-    "won_width", "open_x", "open_width", "new_x", "new_width", "range_x", "range_width", "mean_x", "target_x", *(f"{m}_x" for m in BASELINES),
-)  # fmt: skip
+    "won_width",
+    "open_x",
+    "open_width",
+    "new_x",
+    "new_width",
+    "range_x",
+    "range_width",
+    "mean_x",
+    "target_x",
+    *(f"{m}_x" for m in BASELINES),
+)
 _VISIBLE = ("target_seen", *(f"{m}_seen" for m in BASELINES))
 
 BLANKS = {
@@ -76,9 +96,7 @@ def row_name(kind: str, start: pd.Timestamp) -> str:
     return f"{kind} {start:%Y-%m-%d}"
 
 
-def forecast_grid(
-    tables: Mapping[str, pd.DataFrame], periods: list[Period], segments: list[tuple[str, str]], figures: Figures
-) -> Grid:
+def forecast_grid(tables: Mapping[str, pd.DataFrame], periods: list[Period], segments: list[tuple[str, str]], figures: Figures) -> Grid:
     """Every figure and length of the forecast section, per segment and period."""
     return grid(_written(_measured(tables, figures), figures), segments, [p.row for p in periods], BLANKS)
 

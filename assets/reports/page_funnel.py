@@ -14,9 +14,17 @@ from assets.reports.page_figures import NONE, Figures, Grid, grid, percentages
 TABLES = ("stage_conversion", "stage_dwell", "funnel_flow", "win_rates")
 
 FLOWS = (
-    "opening", "entered_new", "entered_advanced", "entered_regressed", "entered_reopened",
-    "advanced", "regressed", "won", "lost", "closing",
-)  # fmt: skip
+    "opening",
+    "entered_new",
+    "entered_advanced",
+    "entered_regressed",
+    "entered_reopened",
+    "advanced",
+    "regressed",
+    "won",
+    "lost",
+    "closing",
+)
 
 STAGE_BLANKS = {
     **dict.fromkeys(("entered", "observed", "interval", "filled", "eventual", "eventual_interval", "still_open", "benchmark"), NONE),
@@ -63,9 +71,7 @@ def funnel_periods(tables: Mapping[str, pd.DataFrame], figures: Figures) -> list
     ]
 
 
-def stage_grid(
-    tables: Mapping[str, pd.DataFrame], periods: list[FunnelPeriod], segments: list[tuple[str, str]], figures: Figures
-) -> Grid:
+def stage_grid(tables: Mapping[str, pd.DataFrame], periods: list[FunnelPeriod], segments: list[tuple[str, str]], figures: Figures) -> Grid:
     """Conversion, dwell and flow per segment, period and stage; rows are ordered period by period."""
     key = ["period_kind", "period_start", "dimension", "member", "stage"]
     written = [
@@ -79,9 +85,7 @@ def stage_grid(
     return grid(whole.assign(row=rows), segments, [funnel_row(p, stage) for p in periods for stage in stages], STAGE_BLANKS)
 
 
-def win_grid(
-    tables: Mapping[str, pd.DataFrame], periods: list[FunnelPeriod], segments: list[tuple[str, str]], figures: Figures
-) -> Grid:
+def win_grid(tables: Mapping[str, pd.DataFrame], periods: list[FunnelPeriod], segments: list[tuple[str, str]], figures: Figures) -> Grid:
     """Win rate, cycle and velocity per segment and period."""
     rates = _of_periods(tables["win_rates"], periods)
     closed = rates["won"] + rates["lost"]

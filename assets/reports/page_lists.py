@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from assets.reports.page_figures import NONE, Figures, is_missing
-from assets.reports.page_forecast import Period, row_name
+from assets.reports.page_forecast import Period
 
 SHOWN_DEALS = 50
 SHOWN_DEALS_OF_PERIOD = 20
@@ -98,8 +98,8 @@ def _detail(name: str, value: object, figures: Figures) -> str:
 def deals_of_period(tables: Mapping[str, pd.DataFrame], period: Period, figures: Figures) -> Listing:
     """The open deals that make most of a period's open-pipeline mean: probability in the period × amount if won."""
     timing = tables["win_timing"]
-    rows = timing["period_kind"] + " " + timing["period_start"].dt.strftime("%Y-%m-%d")
-    in_period = timing.loc[rows == row_name(period.kind, period.start), ["opportunity_id", "p_won_in_period"]]
+    is_of_period = (timing["period_kind"] == period.kind) & (timing["period_start"] == period.start)
+    in_period = timing.loc[is_of_period, ["opportunity_id", "p_won_in_period"]]
     deals = in_period.merge(tables["win_probability"], on="opportunity_id", how="inner", validate="1:1")
     deals = deals.assign(contribution=deals["p_won_in_period"] * deals["amount_if_won"])
     deals = deals.sort_values(["contribution", "opportunity_id"], ascending=[False, True], kind="stable")

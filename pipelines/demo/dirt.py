@@ -24,7 +24,8 @@ MARKUP = ("<script>alert(1)</script>", '=HYPERLINK("http://example.com","open")'
 _EARLY = pd.Timedelta(days=30)
 _AFTER_END = pd.Timedelta(days=45)
 _ORPHAN_FIRST = 8_000_000_001
-_MEASURES_MODEST = 0.6
+_MODEST_QUANTILE = 0.6
+"""Faults go into deals below this quantile of amounts, so that little open amount is rejected."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class _Planting:
         self._faults: list[Fault] = []
         self._orphans = 0
         opportunities = company.opportunities
-        modest = opportunities["amount"] <= opportunities["amount"].quantile(_MEASURES_MODEST)
+        modest = opportunities["amount"] <= opportunities["amount"].quantile(_MODEST_QUANTILE)
         moved = opportunities["opportunity_id"].map(company.stage_history["opportunity_id"].value_counts()) >= 3
         usable = opportunities[modest & moved]
         self._pools = {

@@ -170,7 +170,14 @@ def _accounts_sheet(accounts: pd.DataFrame) -> Sheet:
             "region": accounts["region"],
         }
     )
-    headers = {"account_id": "Id", "name": "Name", "industry": "Industry", "annual_revenue": "AnnualRevenue", "employees": "NumberOfEmployees", "region": "Region__c"}
+    headers = {
+        "account_id": "Id",
+        "name": "Name",
+        "industry": "Industry",
+        "annual_revenue": "AnnualRevenue",
+        "employees": "NumberOfEmployees",
+        "region": "Region__c",
+    }
     return Sheet("accounts", "Account.csv", rows, headers, {})
 
 

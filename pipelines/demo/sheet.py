@@ -14,6 +14,7 @@ import xlsxwriter
 
 XLSX = "xlsx"
 _WRITTEN_AT = datetime(2026, 7, 1)
+"""What a workbook says of its making: fixed, so that equal contents are equal files."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ data_quality = table(
 run_log = table(
     RUNS,
     "run_log",
-    "One row per run that published this as-of date.",
+    "One row per run that published this as-of date; a rerun adds one and replaces the rows of all other tables.",
     as_of(),
     column("run_id", "id", "Run", key=True),
     column("started_at", "time", "Start, UTC", required=True),
@@ -71,4 +71,5 @@ run_log = table(
     column("versions", "json", "Versions of Leadline, Python and the libraries that shape numbers", required=True),
     column("counts", "json", "Rows read, accepted, superseded and rejected per table and file", required=True),
     column("as_of_from", "text", "Where the as-of date came from", required=True),
+    is_appended=True,
 )

@@ -85,15 +85,14 @@ def test_a_first_export_that_holds_everything_at_once_is_not_taken_for_a_rate():
 @pytest.mark.parametrize("record", [[], ["NaT"], ["2025-03-31"], ["2025-04-05"]])
 def test_nothing_on_record_gives_nothing(record):
     forecast = forecast_creations(np.array(record, dtype=D), date(2025, 3, 31), 30)
-    assert forecast.creations.sum() == 0 and np.isfinite(forecast.log_sd).all()
+    assert forecast.creations.sum() == 0
+    assert np.isfinite(forecast.log_sd).all()
 
 
 def test_what_is_created_after_the_as_of_date_changes_nothing():
     known = creations("2023-01-01", "2025-01-31", 3)
     later = np.concatenate([known, np.repeat(np.datetime64("2025-02-01"), 500)])
-    np.testing.assert_array_equal(
-        forecast_creations(known, date(2025, 1, 31), 60).creations, forecast_creations(later, date(2025, 1, 31), 60).creations
-    )
+    np.testing.assert_array_equal(forecast_creations(known, date(2025, 1, 31), 60).creations, forecast_creations(later, date(2025, 1, 31), 60).creations)
 
 
 def test_a_fall_of_the_last_months_is_followed():
@@ -109,10 +108,10 @@ def test_months_without_any_creation_are_no_obstacle():
 
 def test_wins_are_the_convolution_of_creations_and_curve():
     forecast = CreationForecast(np.array([1]), np.array([2]), np.array([20.0]), np.array([0.1]))
-    linear = np.arange(0, 101) / 100
+    linear = np.arange(1, 101) / 100
     wins = wins_of_creations(forecast, linear, np.array([0, 1, 3, 200]))
-    # Ten deals on each of days 1 and 2: by the end of day 3 they are two days and one day old; in the end all are won.
-    by_edge = np.array([0.0, 10 * (0.02 + 0.01), 10 * 2 * 1.0])
+    # Ten deals on each of days 1 and 2: one in a hundred is won on its first day and on each day after it.
+    by_edge = np.array([10 * 0.01, 10 * (0.03 + 0.02), 10 * 2 * 1.0])
     np.testing.assert_allclose(wins, np.diff(by_edge, prepend=0.0)[None, :])
 
 
@@ -143,7 +142,8 @@ def test_without_donors_no_new_business():
     record, donors = creations("2024-01-01", "2025-01-31", 3), Donors(np.zeros(0), segmented([]), 0.5)
     outlook = forecast_new_business(record, np.linspace(0, 0.4, 90), donors, INTERVALS, date(2025, 1, 31))
     assert isinstance(outlook, NewBusiness)
-    assert outlook.expected_amounts().sum() == 0 and outlook.expected_wins().sum() == 0
+    assert outlook.expected_amounts().sum() == 0
+    assert outlook.expected_wins().sum() == 0
 
 
 def won_landmarks() -> pd.DataFrame:
@@ -179,11 +179,10 @@ def won_deals() -> pd.DataFrame:
 
 def test_unknown_amounts_become_the_recent_mean_of_their_group():
     means, overall, cv = recent_mean_amounts(won_deals(), date(2025, 1, 31), ("product",), prior_deals=20)
-    assert overall == 200 and cv == pytest.approx(0.5, rel=0.02)
+    assert overall == 200
+    assert cv == pytest.approx(0.5, rel=0.02)
     assert means["small"] == pytest.approx((6000 + 4000) / 80)
-    deals = pd.DataFrame(
-        {"stage": "early", "amount": [np.nan, 0.0, np.nan, 50.0], "product": ["small", "big", "new", "big"]}, index=["a", "b", "c", "d"]
-    )
+    deals = pd.DataFrame({"stage": "early", "amount": [np.nan, 0.0, np.nan, 50.0], "product": ["small", "big", "new", "big"]}, index=["a", "b", "c", "d"])
     nothing_moves = AmountModel(pd.Series(dtype=float), pd.Series(dtype=float), 1.0, 0.2)
     expected = expect_amounts(deals, nothing_moves, won_deals(), date(2025, 1, 31), by=("product",), prior_deals=20)
     assert expected["amount_if_won"].to_dict() == {"a": 125.0, "b": 275.0, "c": 200.0, "d": 50.0}

@@ -40,8 +40,10 @@ def test_reliability_bins_are_equally_filled_and_in_order():
     rng = np.random.default_rng(1)
     p = rng.random(1003)
     table = reliability_table(rng.random(1003) < p, p)
-    assert table["deals"].sum() == 1003 and set(table["deals"]) == {100, 101}
-    assert table["predicted"].is_monotonic_increasing and list(table["bin"]) == list(range(1, 11))
+    assert table["deals"].sum() == 1003
+    assert set(table["deals"]) == {100, 101}
+    assert table["predicted"].is_monotonic_increasing
+    assert list(table["bin"]) == list(range(1, 11))
     assert ((table["low"] <= table["observed"]) & (table["observed"] <= table["high"])).all()
     assert len(reliability_table(np.array([1, 0, 1]), np.array([0.2, 0.3, 0.4]))) == 3
 
@@ -57,11 +59,14 @@ def test_calibration_error_is_the_shift_of_shifted_probabilities():
 def test_scores_of_deals_know_the_base_rate_and_the_empty_case():
     won = np.array([1, 0, 0, 0])
     scores = score_deals(won, np.full(4, 0.25))
-    assert scores["gain"] == pytest.approx(0) and scores["auc"] == 0.5 and scores["calibration_error"] == pytest.approx(0.375)
+    assert scores["gain"] == pytest.approx(0)
+    assert scores["auc"] == 0.5
+    assert scores["calibration_error"] == pytest.approx(0.375)
     assert scores["brier"] == pytest.approx((0.75**2 + 3 * 0.25**2) / 4)
     assert score_deals(won, np.array([0.9, 0.1, 0.1, 0.1]))["gain"] > 0
     empty = score_deals(np.zeros(0), np.zeros(0))
-    assert empty["deals"] == 0 and np.isnan(empty["log_loss"])
+    assert empty["deals"] == 0
+    assert np.isnan(empty["log_loss"])
 
 
 def test_wape_and_bias_weigh_by_amount():
@@ -96,7 +101,8 @@ def test_wilson_is_the_published_interval():
     low, high = wilson(np.array([0, 5, 10, 0]), np.array([10, 10, 10, 0]))
     np.testing.assert_allclose(low[:3], [0.0, 0.2366, 0.7225], atol=1e-4)
     np.testing.assert_allclose(high[:3], [0.2775, 0.7634, 1.0], atol=1e-4)
-    assert np.isnan(low[3]) and np.isnan(high[3])
+    assert np.isnan(low[3])
+    assert np.isnan(high[3])
 
 
 def test_coverage_says_its_n_and_how_sure_it_is():
@@ -136,7 +142,9 @@ def test_totals_are_scored_where_the_period_is_over():
     actuals = pd.DataFrame({**key, "period_start": starts[:1], "actual": [120.0]})
     scored = score_totals(forecasts, actuals, date(2025, 1, 31)).set_index("method")
     assert scored["error"].to_dict() == {"m": -20.0, "run_rate": -70.0}
-    assert scored["absolute_error"].tolist() == [20.0, 70.0] and scored["lead_months"].tolist() == [1, 1]
-    assert not scored.loc["m", "inside_80"] and scored.loc["run_rate", "inside_80"] is pd.NA
+    assert scored["absolute_error"].tolist() == [20.0, 70.0]
+    assert scored["lead_months"].tolist() == [1, 1]
+    assert not scored.loc["m", "inside_80"]
+    assert scored.loc["run_rate", "inside_80"] is pd.NA
     with pytest.raises(pd.errors.MergeError):
         score_totals(forecasts, pd.concat([actuals, actuals]), date(2025, 1, 31))

@@ -18,6 +18,7 @@ from models.simulation import (
 )
 from tests.revenue_inputs import AS_OF, INTERVALS, no_outlook, nothing_won, outlook, pipeline, segmented
 
+
 def test_overlapping_periods_are_cut_into_disjoint_intervals():
     periods = pd.DataFrame(
         {
@@ -63,9 +64,7 @@ def test_members_are_coded_by_deal_and_a_missing_one_is_named():
 def test_mean_is_probability_times_amount_and_every_row_is_there():
     deals = pipeline(40)
     won = WonDeals(np.array(["2025-01-10", "2024-12-31"], dtype="datetime64[D]"), np.array([10.25, 5.0]), segmented(["a", "b"]))
-    table = forecast_revenue(
-        deals, outlook(deals.members, 2.0), won, INTERVALS, draws=400, seed=3, shock_sd=0.05, method="stage_rates"
-    )
+    table = forecast_revenue(deals, outlook(deals.members, 2.0), won, INTERVALS, draws=400, seed=3, shock_sd=0.05, method="stage_rates")
     assert len(table) == len(INTERVALS.periods) * 4 * 4
     assert not table.duplicated(["period_kind", "period_start", "dimension", "member", "component"]).any()
     company = table[table["dimension"].eq("all")].set_index(["period_kind", "period_start", "component"])
@@ -87,7 +86,8 @@ def test_mean_is_probability_times_amount_and_every_row_is_there():
 
 def test_noise_floor_is_missing_where_nothing_is_expected():
     floor = noise_floor(np.array([0.0, 4.0]), np.array([0.0, 10.0]))
-    assert np.isnan(floor[0]) and floor[1] == pytest.approx(0.25631, abs=1e-5)
+    assert np.isnan(floor[0])
+    assert floor[1] == pytest.approx(0.25631, abs=1e-5)
 
 
 def test_sure_deals_leave_no_spread_and_hopeless_ones_no_amount():
@@ -104,7 +104,8 @@ def test_sure_deals_leave_no_spread_and_hopeless_ones_no_amount():
 def test_no_open_deals_and_no_new_business_is_an_answer():
     deals = PipelineOutlook(np.zeros((0, len(INTERVALS.ends))), np.zeros(0), np.zeros(0), segmented([]))
     table = forecast_revenue(deals, no_outlook(), nothing_won(), INTERVALS, draws=200, seed=1, shock_sd=0.05, method="m")
-    assert table["mean"].eq(0).all() and table["p95"].eq(0).all()
+    assert table["mean"].eq(0).all()
+    assert table["p95"].eq(0).all()
 
 
 def test_probabilities_that_cannot_be_are_refused():

@@ -9,11 +9,7 @@ from dataclasses import dataclass, field
 Spelling = str | tuple[str, ...]
 """A header, or several in order of preference of which an export may hold more than one by design."""
 
-YEAR_FIRST = tuple(
-    f"{day}{time}"
-    for day in ("%Y/%m/%d", "%Y年%m月%d日", "%Y.%m.%d")
-    for time in ("", " %H:%M", " %H:%M:%S")
-)
+YEAR_FIRST = tuple(f"{day}{time}" for day in ("%Y/%m/%d", "%Y年%m月%d日", "%Y.%m.%d") for time in ("", " %H:%M", " %H:%M:%S"))
 """Written forms besides ISO 8601 that nobody can misread: they begin with the year."""
 
 TRUE = ("true", "t", "yes", "y", "1", "是", "有", "√")

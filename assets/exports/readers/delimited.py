@@ -9,9 +9,14 @@ quoted values.
 """
 
 import codecs
+import csv
 import gzip
+import io
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from assets.exports.errors import UnreadableFile
+from assets.exports.errors import SourceProblems, UnreadableFile
 from assets.exports.files import ExportFile
 from assets.exports.readers.text import RaggedRow, TextBatch, TextFile
 from assets.exports.settings import FileForm
@@ -30,7 +35,10 @@ BLOCK_BYTES = 16 << 20
 _CHUNK_BYTES = 4 << 20
 _UTF8 = ("utf-8", "utf-8-sig")
 _LINE_BREAK = r"\r\n|\n|\r"
-_FIRST_BEYOND_TWO_BYTES = "\u0800"
+_MULTIBYTE = ("gb", "big5", "shift", "euc", "cp93", "cp94", "cp95")
+_DELIMITERS = (",", ";", "\t", "|")
+_TELLING_COLUMNS = 5
+"""Columns from which the pattern of a quote that was not closed cannot be a text with commas."""
 
 
 def read_delimited(file: ExportFile, form: FileForm) -> TextFile:
@@ -38,7 +46,14 @@ def read_delimited(file: ExportFile, form: FileForm) -> TextFile:
     encoding = _codec(file, form.encoding)
     tail = _check_encoding(file, encoding)
     delimiter = form.delimiter or ("\t" if ".tsv" in file.path.suffixes else ",")
-    header = _header(file, form, encoding, delimiter)
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise SourceProblems(f"{file.name}: the delimiter {delimiter!r} cannot be used; expected one character such as ',' or ';' or a tab")
+    header = _first_record(file, form, encoding, delimiter)
+    if header is None:
+        only = _only_line(file, form, encoding, delimiter)
+        _check_header(file, form, only, delimiter)
+        return TextFile(only, lambda _: iter(()))
+    _check_header(file, form, header, delimiter)
     return TextFile(header, partial(_batches, file, form, encoding, delimiter, len(header), tail))
 
 
@@ -57,6 +72,8 @@ def _check_encoding(file: ExportFile, encoding: str) -> str:
     """Decode the whole file once and return its last character; UnreadableFile names the line and byte that do not fit."""
     decoder = codecs.getincrementaldecoder(encoding)()
     as_utf8 = None if encoding in _UTF8 else codecs.getincrementaldecoder("utf-8")()
+    # Two characters of a Chinese encoding can by chance be valid UTF-8 of two bytes each, three bytes hardly ever.
+    telling = "\u0800" if encoding.startswith(_MULTIBYTE) else "\x80"
     is_utf8_text, position, lines, last = False, 0, 1, ""
     try:
         with _open(file.path) as stream:
@@ -68,10 +85,12 @@ def _check_encoding(file: ExportFile, encoding: str) -> str:
                 except UnicodeDecodeError as error:
                     raise UnreadableFile(_wrong_encoding(file, encoding, lines, position - pending, chunk, error)) from error
                 if "\0" in text:
-                    raise UnreadableFile(f"{file.name}: holds NUL characters, so it is not {encoding} text; it may be UTF-16: set encoding: utf-16, or export as UTF-8")
+                    raise UnreadableFile(
+                        f"{file.name}: holds NUL characters, so it is not {encoding}; it may be UTF-16: set encoding: utf-16, or export as UTF-8"
+                    )
                 if as_utf8 is not None:
                     try:
-                        is_utf8_text |= max(as_utf8.decode(chunk, final=not chunk), default="") >= _FIRST_BEYOND_TWO_BYTES
+                        is_utf8_text |= max(as_utf8.decode(chunk, final=not chunk), default="") >= telling
                     except UnicodeDecodeError:
                         as_utf8, is_utf8_text = None, False
                 lines += max(chunk.count(b"\n"), chunk.count(b"\r"))
@@ -104,36 +123,51 @@ def _wrong_encoding(file: ExportFile, encoding: str, lines: int, decoded: int, c
     return f"{file.name}: line {line}, byte {decoded + error.start + 1}: 0x{byte} is not {encoding} text{likely}"
 
 
+@contextmanager
 def _reader(file: ExportFile, form: FileForm, encoding: str, delimiter: str, types: dict[str, pa.DataType], on_ragged):
-    stream = pa.PythonFile(_open(file.path), mode="r")
-    if encoding not in _UTF8:
-        stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
-    return arrow_csv.open_csv(
-        stream,
-        arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=True, skip_rows=(form.header_row or 1) - 1),
-        arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=on_ragged),
-        arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=False, null_values=[], check_utf8=False),
-    )
+    """Arrow's reader of the records from the header's row on, the header being the first of them."""
+    with _open(file.path) as raw:
+        stream = pa.PythonFile(raw, mode="r")
+        if encoding not in _UTF8:
+            stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
+        with arrow_csv.open_csv(
+            stream,
+            arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=True, skip_rows=(form.header_row or 1) - 1),
+            arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=on_ragged),
+            arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=False, null_values=[], check_utf8=False),
+        ) as reader:
+            yield reader
 
 
-def _header(file: ExportFile, form: FileForm, encoding: str, delimiter: str) -> tuple[str, ...]:
-    row = form.header_row or 1
+def _first_record(file: ExportFile, form: FileForm, encoding: str, delimiter: str) -> tuple[str, ...] | None:
+    """The record of the header's row; null where the file ends in it, which Arrow takes for an empty file."""
     try:
         with _reader(file, form, encoding, delimiter, {}, lambda _: "skip") as peek:
             names = peek.schema.names
         with _reader(file, form, encoding, delimiter, dict.fromkeys(names, pa.string()), lambda _: "skip") as reader:
-            first = reader.read_next_batch().slice(0, 1).to_pylist()
-    except (pa.ArrowInvalid, StopIteration):
-        first = []
-    header = tuple(value.strip("\ufeff") for value in first[0].values()) if first else ()
+            return tuple(value.strip("\ufeff") for value in reader.read_next_batch().slice(0, 1).to_pylist()[0].values())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _only_line(file: ExportFile, form: FileForm, encoding: str, delimiter: str) -> tuple[str, ...]:
+    """The header of a file that ends with it, without a line break; nothing where the file is shorter."""
+    row = form.header_row or 1
+    with _open(file.path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
+        records = islice(csv.reader(text, delimiter=delimiter), row - 1, row)
+        return tuple(value.strip("\ufeff") for record in records for value in record)
+
+
+def _check_header(file: ExportFile, form: FileForm, header: tuple[str, ...], delimiter: str) -> None:
+    row = form.header_row or 1
     if not any(name.strip() for name in header):
         raise UnreadableFile(f"{file.name}: row {row} should hold the header and is blank; set header_row to the row that does, or export again")
-    return header
+    other = [d for d in _DELIMITERS if len(header) == 1 and d in header[0]]
+    if other:
+        raise UnreadableFile(f"{file.name}: the header is one name that holds {other[0]!r}, not {delimiter!r}; set delimiter: {other[0]!r} for it")
 
 
-def _batches(
-    file: ExportFile, form: FileForm, encoding: str, delimiter: str, width: int, last_character: str, positions: Sequence[int]
-) -> Iterator[TextBatch]:
+def _batches(file: ExportFile, form: FileForm, encoding: str, delimiter: str, width: int, last_character: str, positions: Sequence[int]) -> Iterator[TextBatch]:
     ragged_rows: list[tuple[int, int, int]] = []
 
     def on_ragged(row) -> str:
@@ -154,9 +188,13 @@ def _batches(
                 raise UnreadableFile(_unclosed(file, line, "runs on for more than 16 MB")) from error
             if not batch.num_rows:
                 continue
-            records, starts, ragged = lines.of(batch, ragged_rows)
+            breaks = _line_breaks(batch)
+            records, starts, ragged = lines.of(breaks, ragged_rows)
             line, last_value = int(starts[-1]), batch.column(width - 1)[-1].as_py()
+            swallowing = _swallowing(batch, breaks, delimiter)
+            ragged += [(records[i].as_py(), starts[i].as_py(), starts[i].as_py() + int(breaks[i]), None) for i in swallowing]
             kept = pc.and_(pc.greater_equal(records, pa.scalar(first_line + skip)), pc.invert(_is_blank(batch)))
+            kept = pc.and_(kept, pa.array(np.isin(np.arange(len(breaks)), swallowing, invert=True)))
             yield TextBatch(
                 pa.table({str(i): batch.column(i) for i in positions}).filter(kept),
                 starts.filter(kept),
@@ -188,6 +226,27 @@ def _line_breaks(batch: pa.RecordBatch) -> np.ndarray:
     return breaks
 
 
+def _swallowing(batch: pa.RecordBatch, breaks: np.ndarray, delimiter: str) -> np.ndarray:
+    """Records of which one value holds the end of its own row, whole rows and the beginning of another.
+
+    Where a quote is not closed, the next quote ends the value, rows later, and the columns may still be as many as
+    they should be. In such a value of column p, out of n, the first line has n - 1 - p delimiters, the last has p, and
+    those between have n - 1.
+    """
+    width = batch.num_columns
+    some = np.flatnonzero(breaks)
+    if width < _TELLING_COLUMNS or not len(some):
+        return np.array([], dtype=np.int64)
+    d = re.escape(delimiter)
+    field = rf"[^{d}\r\n]*"
+    end = r"(?:\r\n|\n|\r)"
+    found = np.zeros(len(some), dtype=bool)
+    for position, column in enumerate(batch.take(pa.array(some)).columns):
+        first, between, last = (rf"{field}(?:{d}{field}){{{count}}}" for count in (width - 1 - position, width - 1, position))
+        found |= pc.match_substring_regex(column, rf"^{first}{end}(?:{between}{end})*{last}$").to_numpy(zero_copy_only=False)
+    return some[found]
+
+
 def _is_blank(batch: pa.RecordBatch) -> pa.Array:
     """True for records without any value."""
     blank = pc.equal(batch.column(0), "")
@@ -210,9 +269,12 @@ class _Lines:
         self._line = first_line
         self._seen = 0
 
-    def of(self, batch: pa.RecordBatch, ragged_rows: Sequence[tuple[int, int, int]]):
-        """Record numbers and lines of a batch, and (record, first line, last line, columns) of the ragged rows in it."""
-        count = batch.num_rows
+    def of(self, line_breaks: np.ndarray, ragged_rows: Sequence[tuple[int, int, int]]):
+        """Record numbers and lines of a batch, and (record, first line, last line, columns) of the ragged rows in it.
+
+        ``line_breaks`` are those inside the values of each record of the batch.
+        """
+        count = len(line_breaks)
         pending = np.array(ragged_rows[self._seen :], dtype=np.int64).reshape(-1, 3)
         numbers = np.arange(self._record, self._record + count + len(pending))
         good = numbers[np.isin(numbers, pending[:, 0], invert=True)][:count]
@@ -220,7 +282,7 @@ class _Lines:
         inside = pending[pending[:, 0] < end]
         self._seen += len(inside)
         breaks = np.zeros(end - self._record, dtype=np.int64)
-        breaks[good - self._record] = _line_breaks(batch)
+        breaks[good - self._record] = line_breaks
         breaks[inside[:, 0] - self._record] = inside[:, 2]
         starts = self._line + np.concatenate(([0], np.cumsum(breaks + 1)))
         ragged = self._places(inside, starts[inside[:, 0] - self._record])

@@ -14,11 +14,15 @@ Line = int
 
 @dataclass(frozen=True)
 class RaggedRow:
-    """A row whose number of columns is not the header's; ``last_line`` is beyond ``line`` where it has quoted breaks."""
+    """A row whose number of columns is not the header's; ``last_line`` is beyond ``line`` where it has quoted breaks.
+
+    ``columns_found`` is null where the number is right but one value holds the rest of its row, whole rows and the
+    beginning of another: a quote was not closed.
+    """
 
     line: Line
     last_line: Line
-    columns_found: int
+    columns_found: int | None
     columns_expected: int
 
 

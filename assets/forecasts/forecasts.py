@@ -1,0 +1,160 @@
+"""The forecast as assets: probabilities, revenue, baselines, and the backtest that chooses between methods.
+
+What belongs here: wiring models to tables. What does not: estimates (models) and queries (record.py).
+The rolling backtest and the forecast share one fit per origin, so they are one computation with several tables.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from functools import cache
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from assets.declare import asset_arguments, table_asset
+from assets.exports.settings import Configuration
+from assets.forecasts.record import company_record
+from assets.query import Engine, Parquet, Query, sql_beside
+from models.deal_backtest import backtest_deals
+from models.deal_choice import choose_method, deal_accuracy, deal_method_choice
+from models.deal_history import day_number
+from models.landmarks import open_deals
+from models.levels import Intervals
+from models.outlook import SHORT_CYCLE_DAYS, CompanyRecord, Outlook, forecast_periods, outlook, rounded
+from models.revenue_backtest import backtest_revenue, revenue_method_choice
+from models.win_probability import WinProbabilities, count_history, fit_models, win_probabilities
+from quality.tables.forecasts import FORECASTS
+
+GROUP = "forecasts"
+DAY_HORIZONS = (30, 60, 90)
+BACKTEST_DRAWS = 500
+
+_TABLES = ("win_probability", "win_timing", "revenue_forecast", "forecast_baselines", "forecast_accuracy", "deal_accuracy", "method_choice")
+
+
+def _out(name: str) -> dg.AssetOut:
+    arguments = asset_arguments(FORECASTS.tables[name], GROUP)
+    return dg.AssetOut(key=arguments["name"], **{k: arguments[k] for k in ("group_name", "description", "metadata")})
+
+
+@dg.multi_asset(outs={name: _out(name) for name in _TABLES}, partitions_def=asset_arguments(FORECASTS.tables["win_timing"], GROUP)["partitions_def"])
+def forecast(
+    opportunities: Parquet,
+    stage_visits: Parquet,
+    episodes: Parquet,
+    opportunity_segments: Parquet,
+    stages: pd.DataFrame,
+    calendar: pd.DataFrame,
+    company: dg.ResourceParam[Configuration],
+    engine: dg.ResourceParam[Engine],
+    as_of: dg.ResourceParam[date],
+) -> Iterator[dg.Output]:
+    record = company_record(opportunities, stage_visits, episodes, opportunity_segments, stages, company, engine, as_of)
+    # Many small products: threads only wait for each other, and their number would show in the last digits.
+    with threadpool_limits(limits=1):
+        tables = forecast_tables(record, calendar, company, as_of)
+    for name, table in tables.items():
+        yield dg.Output(table, name)
+
+
+def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Configuration, as_of: date) -> dict[str, pd.DataFrame]:
+    """Every table of this file, by name, without ``as_of``."""
+    settings, today = company.forecast, day_number(as_of)
+    counts = count_history(record.history, settings.origins, company.fiscal_year_start_month)
+
+    @cache
+    def fitted(day: int):
+        return fit_models(counts, day, settings.half_life_days, settings.prior_deals, settings.drift_prior_events)
+
+    scores = backtest_deals(record.history, fitted, settings.origins)
+    choice = choose_method(scores, settings.seed)
+    replayed = backtest_revenue(
+        record, fitted, scores.origin_days, calendar, prior_deals=settings.prior_deals, draws=BACKTEST_DRAWS, seed=settings.seed, shock_sd=settings.shock_prior
+    )
+    shock = replayed.shock_sd(choice.method, settings.shock_prior, settings.shock_prior_weight)
+    periods = forecast_periods(calendar, as_of, with_weeks=record.median_cycle_days(as_of) < SHORT_CYCLE_DAYS)
+    intervals = Intervals.of(periods, as_of)
+    open_now = open_deals(record.history, today)
+    models = fitted(today)
+    result = win_probabilities(models, open_now, intervals.ends, (choice.method,))[choice.method]
+    within = win_probabilities(models, open_now, np.array(DAY_HORIZONS), (choice.method,), horizons_only=True)[choice.method]
+    made = outlook(
+        record, models, result, open_now, intervals, as_of,
+        members=record.members, prior_deals=settings.prior_deals, draws=settings.draws, seed=settings.seed, shock_sd=shock,
+    )  # fmt: skip
+    by_deals = deal_method_choice(scores, settings.seed)
+    by_revenue = revenue_method_choice(replayed.accuracy, dict(zip(by_deals["origin"], by_deals["method"])))
+    return {
+        "win_probability": _win_probability(record, result, within, made, as_of),
+        "win_timing": _win_timing(record, result, intervals),
+        "revenue_forecast": made.revenue,
+        "forecast_baselines": made.baselines,
+        "forecast_accuracy": replayed.accuracy,
+        "deal_accuracy": deal_accuracy(scores, choice.method, settings.seed),
+        "method_choice": pd.concat([by_deals, by_revenue], ignore_index=True),
+    }
+
+
+def _win_probability(record: CompanyRecord, result: WinProbabilities, within: WinProbabilities, made: Outlook, as_of: date) -> pd.DataFrame:
+    by_day = rounded(within)[0]
+    p_won = np.maximum(np.round(result.won_ever, 8), by_day[:, -1])
+    stage = np.array([*record.history.stages, "unknown"], dtype=object)[record.history.stage_now[result.deal]]
+    close = pd.Timestamp(as_of) + pd.to_timedelta(pd.DataFrame(result.win_day).round().stack(future_stack=True), unit="D").unstack()
+    return pd.DataFrame(
+        {
+            "opportunity_id": record.history.opportunity_id[result.deal],
+            "stage": stage,
+            "owner_id": record.owner_id[result.deal],
+            "amount": made.amounts["amount"].to_numpy(),
+            "amount_if_won": made.amounts["amount_if_won"].to_numpy(),
+            "p_won": p_won,
+            **{f"p_won_{days}d": by_day[:, i] for i, days in enumerate(DAY_HORIZONS)},
+            "expected_close_date": close[1].to_numpy(),
+            "close_date_p10": close[0].to_numpy(),
+            "close_date_p90": close[2].to_numpy(),
+            "expected_amount": (p_won * made.amounts["amount_if_won"].to_numpy()).round(2),
+            "reasons": _reasons(result),
+            "model": result.method,
+        }
+    )
+
+
+def _reasons(result: WinProbabilities) -> list[str]:
+    """Contributions in log-odds as JSON: they and the base rate's add up to the log-odds of p_won."""
+    base = round(result.base_log_odds, 4)
+    steps = np.round(result.contributions, 4)
+    distinct, of_deal = np.unique(steps, axis=0, return_inverse=True)
+    texts = [
+        json.dumps([{"code": "base_rate", "log_odds": base}, *({"code": f, "log_odds": float(s)} for f, s in zip(result.factors, row))]) for row in distinct
+    ]
+    return np.array(texts, dtype=object)[of_deal.reshape(-1)].tolist() if texts else []
+
+
+def _win_timing(record: CompanyRecord, result: WinProbabilities, intervals: Intervals) -> pd.DataFrame:
+    won, lost = rounded(result)
+    ends, starts = intervals.period_ends, (intervals.periods["period_start"].to_numpy("datetime64[D]") - intervals.as_of).astype(int) - 1
+    at = {int(day): column for column, day in enumerate(intervals.ends)}
+    nothing = np.zeros((len(won), 1))
+    won, lost = np.hstack([nothing, won]), np.hstack([nothing, lost])
+    until = [at.get(int(day), -1) + 1 if day > 0 else 0 for day in ends]
+    since = [at.get(int(day), -1) + 1 if day > 0 else 0 for day in starts]
+    deals, periods = len(won), len(ends)
+    return pd.DataFrame(
+        {
+            "opportunity_id": np.repeat(record.history.opportunity_id[result.deal].to_numpy(), periods),
+            "period_kind": np.tile(intervals.periods["period_kind"].to_numpy(), deals),
+            "period_start": np.tile(intervals.periods["period_start"].to_numpy(), deals),
+            "p_won_in_period": np.round(won[:, until] - won[:, since], 8).clip(min=0.0).ravel(),
+            "p_won_by_end": won[:, until].ravel(),
+            "p_lost_by_end": lost[:, until].ravel(),
+        }
+    )
+
+
+@table_asset(FORECASTS.tables["forecast_changes"], GROUP)
+def forecast_changes(episodes: Parquet, opportunity_segments: Parquet, calendar: Parquet, parameters: Parquet) -> Query:
+    tables = {"episodes": episodes, "opportunity_segments": opportunity_segments, "calendar": calendar, "parameters": parameters}
+    return Query(sql_beside(__file__, "forecast_changes"), tables)

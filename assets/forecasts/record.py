@@ -1,0 +1,104 @@
+"""From trusted tables to the arrays that the models read.
+
+What belongs here: the queries that fetch what a forecast needs and their change into a CompanyRecord. What does not:
+any estimate.
+"""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from assets.exports.settings import Configuration
+from assets.query import Engine, Parquet, Query
+from models.deal_history import deal_groups, deal_history
+from models.levels import Members, whole_days
+from models.outlook import CompanyRecord
+
+GROUP_DIMENSIONS = ("source", "product", "region", "industry", "opportunity_type")
+"""Segments that may serve as covariates where they are configured, declared immutable and so known at creation."""
+
+MOST_COVARIATES = 2
+
+OPPORTUNITIES_SQL = """
+SELECT opportunity_id, status, stage, created_at, closed_at, CAST(amount AS DOUBLE) AS amount, crm_probability, owner_id
+FROM opportunities ORDER BY opportunity_id
+"""
+
+VISITS_SQL = """
+SELECT opportunity_id, visit_number, stage, entered_at, exited_at, exit_kind, next_stage
+FROM stage_visits ORDER BY opportunity_id, visit_number
+"""
+
+EPISODES_SQL = """
+WITH numbered AS (SELECT opportunity_id, row_number() OVER (ORDER BY opportunity_id) - 1 AS deal FROM opportunities)
+SELECT n.deal, e.valid_from, e.valid_to, CAST(e.amount AS DOUBLE) AS amount, e.expected_close_date
+FROM episodes AS e JOIN numbered AS n ON n.opportunity_id = e.opportunity_id
+ORDER BY n.deal, e.valid_from
+"""
+
+FINAL_RATIOS_SQL = """
+-- Per won deal and stage the mean of final ÷ current amount, of the deals won in the last three years.
+SELECT
+    e.opportunity_id, e.stage, CAST(1 AS DOUBLE) AS amount, o.closed_at AS closed_on,
+    CAST(o.amount AS DOUBLE) * sum(CAST(1e15 / CAST(e.amount AS DOUBLE) AS HUGEINT)) / 1e15 / count(*) AS final_amount
+FROM episodes AS e
+JOIN opportunities AS o ON o.opportunity_id = e.opportunity_id
+WHERE o.status = 'won' AND e.status = 'open' AND e.amount > 0 AND o.amount > 0
+  AND o.closed_at > (SELECT max(closed_at) FROM opportunities) - INTERVAL 3 YEAR
+GROUP BY e.opportunity_id, e.stage, o.closed_at, o.amount
+ORDER BY e.opportunity_id, e.stage
+"""
+
+AMOUNTS_CHANGE_SQL = """
+SELECT EXISTS (
+    SELECT 1 FROM episodes AS e WHERE e.status = 'open' GROUP BY e.opportunity_id HAVING min(e.amount) < max(e.amount)
+) AS they_do
+"""
+
+
+def company_record(
+    opportunities: Parquet,
+    stage_visits: Parquet,
+    episodes: Parquet,
+    opportunity_segments: Parquet,
+    stages: pd.DataFrame,
+    company: Configuration,
+    engine: Engine,
+    as_of: date,
+) -> CompanyRecord:
+    """The record as known at the as-of date."""
+    tables = {"opportunities": opportunities, "stage_visits": stage_visits, "episodes": episodes, "segments": opportunity_segments}
+    deals = engine.arrow(Query(OPPORTUNITIES_SQL, tables)).to_pandas()
+    segments = engine.arrow(Query("SELECT * FROM segments ORDER BY opportunity_id, dimension", tables)).to_pandas()
+    visits = engine.arrow(Query(VISITS_SQL, tables)).to_pandas()
+    history = deal_history(deals, visits, stages, as_of, deal_groups(deals, segments, covariates(company)))
+    del visits
+    states = engine.arrow(Query(EPISODES_SQL, tables)).to_pandas(date_as_object=False)
+    ratios = engine.arrow(Query(FINAL_RATIOS_SQL, tables)).to_pandas()
+    ratios["closed_on"] = ratios["closed_on"].dt.normalize()
+    knows_amounts = "amount" in company.immutable_fields or bool(engine.arrow(Query(AMOUNTS_CHANGE_SQL, tables))["they_do"][0].as_py())
+    default = stages[stages["kind"] == "open"].set_index("stage")["default_probability"].astype(float)
+    return CompanyRecord(
+        history=history,
+        members=Members.of(segments, deals["opportunity_id"]),
+        created_on=whole_days(deals["created_at"]),
+        closed_on=whole_days(deals["closed_at"]),
+        owner_id=deals["owner_id"].to_numpy(object),
+        is_won=deals["status"].eq("won").to_numpy(),
+        amount=deals["amount"].to_numpy(float),
+        crm_probability=deals["crm_probability"].to_numpy(float),
+        default_probability=default.reindex(list(history.stages)).to_numpy(),
+        episode_deal=states["deal"].to_numpy(np.int32),
+        episode_from=states["valid_from"].to_numpy("datetime64[us]"),
+        episode_to=states["valid_to"].to_numpy("datetime64[us]"),
+        episode_amount=states["amount"].to_numpy(float),
+        episode_close_on=whole_days(states["expected_close_date"]),
+        final_ratios=ratios if knows_amounts else ratios.iloc[:0],
+        knows_amounts=knows_amounts,
+    )
+
+
+def covariates(company: Configuration) -> tuple[str, ...]:
+    """Configured segments that were known at creation: the only ones that may explain an outcome."""
+    return tuple(d for d in GROUP_DIMENSIONS if d in company.segments and d in company.immutable_fields)[:MOST_COVARIATES]

@@ -1,0 +1,193 @@
+"""A whole forecast as of one origin: what the record showed then, and what it leads to expect.
+
+What belongs here: the company's record as arrays, its state at an origin, and the revenue forecast and baselines from
+there. What does not: fitting of probabilities (models/win_probability.py) and the loop over origins
+(models/revenue_backtest.py).
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from models.amounts import expect_amounts, fit_amounts
+from models.baselines import OpenPipeline, forecast_baselines
+from models.deal_history import DealHistory, day_date
+from models.landmarks import OpenDeals
+from models.levels import Intervals, Members
+from models.new_business import forecast_new_business, recent_wins
+from models.revenue import WonDeals, forecast_revenue
+from models.simulation import PipelineOutlook
+from models.win_probability import FittedModels, WinProbabilities
+
+PROBABILITY_DECIMALS = 8
+"""Probabilities are rounded to this before anything is made of them, so that what is published adds up."""
+
+WEEKS_AHEAD = 6
+MONTHS_AHEAD = 3
+SHORT_CYCLE_DAYS = 45.0
+"""Median cycle below which weeks are forecast too (requirements.md section 6)."""
+
+
+@dataclass(frozen=True)
+class CompanyRecord:
+    """Everything a forecast reads, deal by deal in the order of ``history.opportunity_id``.
+
+    ``created_on`` and ``closed_on`` are datetime64[D] (NaT: unknown, open), ``owner_id`` and ``amount`` the newest
+    known ones. ``episode_*`` are the states through time: deal, first instant, first instant after, amount, expected
+    close date. ``final_ratios`` has one row per won deal and stage (opportunity_id, stage, amount, final_amount,
+    closed_on). ``knows_amounts`` says whether amounts of the past are known as they were then: where only final values
+    are exported they give the outcome away and are not read at past origins.
+    """
+
+    history: DealHistory
+    members: Members
+    created_on: np.ndarray
+    closed_on: np.ndarray
+    owner_id: np.ndarray
+    is_won: np.ndarray
+    amount: np.ndarray
+    crm_probability: np.ndarray
+    default_probability: np.ndarray
+    episode_deal: np.ndarray
+    episode_from: np.ndarray
+    episode_to: np.ndarray
+    episode_amount: np.ndarray
+    episode_close_on: np.ndarray
+    final_ratios: pd.DataFrame
+    knows_amounts: bool
+
+    @property
+    def won(self) -> np.ndarray:
+        """Positions of the deals that are won."""
+        return np.flatnonzero(self.is_won & ~np.isnat(self.closed_on))
+
+    def won_by(self, origin: date, members: Members) -> WonDeals:
+        """The deals won by the end of ``origin``, with the given members of all deals."""
+        deals = self.won[self.closed_on[self.won] <= np.datetime64(origin, "D")]
+        return WonDeals(self.closed_on[deals], self.amount[deals], members.take(deals))
+
+    def in_force(self, origin: date) -> tuple[np.ndarray, np.ndarray]:
+        """Amount and expected close date of every deal at the end of ``origin``; NaN and NaT where not known then."""
+        end = np.datetime64(origin, "us") + np.timedelta64(1, "D")
+        rows = np.flatnonzero((self.episode_from < end) & (np.isnat(self.episode_to) | (self.episode_to >= end)))
+        amount = np.full(len(self.amount), np.nan)
+        close_on = np.full(len(self.amount), np.datetime64("NaT"), dtype="datetime64[D]")
+        amount[self.episode_deal[rows]] = self.episode_amount[rows]
+        close_on[self.episode_deal[rows]] = self.episode_close_on[rows]
+        if self.is_today(origin):
+            # Deals without a dated history have no episode; what their row says is known today.
+            undated = np.isnan(amount) & np.isnat(self.closed_on)
+            amount[undated] = self.amount[undated]
+        elif not self.knows_amounts:
+            amount[:] = np.nan
+        return amount, close_on
+
+    def is_today(self, origin: date) -> bool:
+        """Whether the origin is the as-of date itself and not a replayed one."""
+        return origin == day_date(self.history.known_day)
+
+    def median_cycle_days(self, origin: date) -> float:
+        """Median days from creation to winning of the deals won by ``origin``; NaN where there are none."""
+        won = self.won[self.closed_on[self.won] <= np.datetime64(origin, "D")]
+        days = (self.closed_on[won] - self.created_on[won]).astype(float)
+        days = days[~np.isnat(self.created_on[won])]
+        return float(np.median(days)) if len(days) else float("nan")
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The forecast of one method at one origin.
+
+    ``amounts`` has amount, amount_if_won and amount_cv per open deal; ``revenue`` the rows of revenue_forecast;
+    ``baselines`` those of forecast_baselines.
+    """
+
+    amounts: pd.DataFrame
+    revenue: pd.DataFrame
+    baselines: pd.DataFrame
+
+
+def forecast_periods(calendar: pd.DataFrame, origin: date, with_weeks: bool) -> pd.DataFrame:
+    """Months and quarters from those the origin lies in to three months ahead, and six weeks where asked for."""
+    today = pd.Timestamp(origin)
+    last_month = (today.to_period("M") + MONTHS_AHEAD).end_time.normalize()
+    ahead = calendar[(calendar["period_end"] >= today) & (calendar["period_start"] <= last_month)]
+    weeks = ahead[ahead["period_kind"] == "week"].sort_values("period_start").head(WEEKS_AHEAD + 1)
+    longer = ahead[ahead["period_kind"] != "week"]
+    return pd.concat([longer, weeks] if with_weeks else [longer], ignore_index=True)
+
+
+def rounded(result: WinProbabilities) -> tuple[np.ndarray, np.ndarray]:
+    """P(won by) and P(lost by) of a result at its horizons, rounded, not falling, adding up to at most 1."""
+    won = np.round(result.won_by, PROBABILITY_DECIMALS)
+    lost = np.minimum(np.round(result.lost_by, PROBABILITY_DECIMALS), 1.0 - won)
+    return won, np.maximum.accumulate(lost.clip(min=0.0), axis=1)
+
+
+def newborn_win_curve(models: FittedModels, method: str) -> np.ndarray:
+    """P(won by lag day | created) of deals not yet created, by the method or, where it has none of its own, by rates."""
+    if models.semi_markov is not None and method in ("semi_markov", "closing_time"):
+        return models.semi_markov.newborn_won_by_lag()
+    return models.rates.newborn_won_by_lag()
+
+
+def outlook(
+    record: CompanyRecord,
+    models: FittedModels,
+    result: WinProbabilities,
+    open_then: OpenDeals,
+    intervals: Intervals,
+    origin: date,
+    *,
+    members: Members,
+    prior_deals: float,
+    draws: int,
+    seed: int,
+    shock_sd: float,
+) -> Outlook:
+    """Revenue and baselines at ``origin`` from one method's probabilities at ``intervals.ends``.
+
+    ``members`` are those of all deals (a coarser choice than ``record.members`` is cheaper). Raises ValueError where
+    ``result`` was evaluated at other horizons.
+    """
+    if not np.array_equal(result.horizon_days, intervals.ends):
+        raise ValueError(f"probabilities are for days {result.horizon_days}, the intervals end on days {intervals.ends}; evaluate at Intervals.ends")
+    amount, close_on = record.in_force(origin)
+    won = record.won_by(origin, members)
+    stage = np.asarray(record.history.stages, dtype=object)
+    deals = pd.DataFrame(
+        {"stage": np.where(open_then.stage >= 0, stage[np.maximum(open_then.stage, 0)], "unknown"), "amount": amount[open_then.deal]},
+    )
+    wins = pd.DataFrame({"closed_at": won.closed_on.astype("datetime64[us]"), "amount": won.amount})
+    ratios = record.final_ratios
+    ratios = ratios[ratios["closed_on"] <= pd.Timestamp(origin)]
+    expected = expect_amounts(deals, fit_amounts(ratios, prior_deals), wins, origin, prior_deals=prior_deals)
+    by_end = rounded(result)[0]
+    pipeline = PipelineOutlook(
+        np.diff(by_end, axis=1, prepend=0.0).clip(min=0.0),
+        expected["amount_if_won"].to_numpy(),
+        expected["amount_cv"].to_numpy(),
+        members.take(open_then.deal),
+    )
+    created = record.created_on[record.created_on <= np.datetime64(origin, "D")]
+    donors = recent_wins(won.closed_on, won.amount, won.members, origin)
+    new = forecast_new_business(created, newborn_win_curve(models, result.method), donors, intervals, origin)
+    revenue = forecast_revenue(pipeline, new, won, intervals, draws=draws, seed=seed, shock_sd=shock_sd, method=result.method)
+    shown = OpenPipeline(
+        amount[open_then.deal],
+        close_on[open_then.deal],
+        _stage_probability(record, models, open_then),
+        record.crm_probability[open_then.deal] if record.is_today(origin) else np.full(len(open_then), np.nan),
+        members.take(open_then.deal),
+    )
+    begins = created.min() if len(created) else np.datetime64(origin, "D")
+    return Outlook(expected.assign(amount=deals["amount"]), revenue, forecast_baselines(shown, won, intervals, begins))
+
+
+def _stage_probability(record: CompanyRecord, models: FittedModels, open_then: OpenDeals) -> np.ndarray:
+    """The configured probability of each deal's stage, or the company's own rate where none is configured."""
+    row = np.where(open_then.stage < 0, models.rates.base_row, open_then.stage)
+    configured = np.append(record.default_probability, np.nan)[np.where(open_then.stage < 0, -1, open_then.stage)]
+    return np.where(np.isnan(configured), models.rates.won_ever[row], configured)

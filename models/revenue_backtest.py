@@ -1,0 +1,143 @@
+"""How good revenue forecasts were at past month ends, and whether they beat the simple methods.
+
+What belongs here: replaying the revenue forecast at each origin and scoring it beside the baselines. What does not:
+the forecast itself (models/outlook.py).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from models.deal_history import day_date
+from models.landmarks import open_deals
+from models.levels import Intervals, Members
+from models.outlook import CompanyRecord, forecast_periods, outlook
+from models.revenue import HALF_WIDTH_80
+from models.scoring import score_totals
+from models.simulation import excess_shock
+from models.win_probability import FittedModels, win_probabilities
+
+BASELINES = ("run_rate", "same_period_last_year", "weighted_pipeline")
+
+_ACCURACY = [
+    "origin", "period_kind", "period_start", "dimension", "member", "method", "kind", "lead_months",
+    "forecast", "p10", "p90", "actual", "error", "absolute_error", "inside_80",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RevenueBacktest:
+    """``accuracy``: rows of forecast_accuracy (kind replayed); ``chance_sd``: the sd that chance alone left, by row of it."""
+
+    accuracy: pd.DataFrame
+    chance_sd: pd.Series
+
+    def shock_sd(self, method: str, prior: float, prior_weight: float, before: pd.Timestamp | None = None) -> float:
+        """Log-sd of the common shock from what ``method`` missed by one month ahead, at origins judged by ``before``."""
+        rows = self.accuracy
+        chosen = (rows["method"] == method) & (rows["period_kind"] == "month") & (rows["lead_months"] == 1) & (rows["dimension"] == "all")
+        if before is not None:
+            chosen &= rows["period_start"] + pd.offsets.MonthEnd(1) <= before
+        picked = rows[chosen]
+        return excess_shock(
+            picked["actual"].to_numpy(), picked["forecast"].to_numpy(), self.chance_sd[chosen].to_numpy(), prior=prior, prior_weight=prior_weight
+        )
+
+
+def backtest_revenue(
+    record: CompanyRecord,
+    fitted: Callable[[int], FittedModels],
+    origin_days: np.ndarray,
+    calendar: pd.DataFrame,
+    *,
+    prior_deals: float,
+    draws: int,
+    seed: int,
+    shock_sd: float,
+) -> RevenueBacktest:
+    """Replay every method at every origin for the company as a whole and score what is over by the as-of day.
+
+    ``fitted`` gives the models as known at an origin (day number). A method is its win probabilities carried through
+    to revenue; the baselines stand beside them.
+    """
+    company = Members(record.members.names.iloc[:1], np.zeros((len(record.amount), 1), dtype=np.intp))
+    today = day_date(record.history.known_day)
+    rows = []
+    for day in origin_days:
+        origin = day_date(int(day))
+        periods = forecast_periods(calendar, origin, with_weeks=False)
+        periods = periods[(periods["period_end"] > pd.Timestamp(origin))]
+        over = periods["period_end"] <= pd.Timestamp(today)
+        if not over.any():
+            continue
+        intervals = Intervals.of(periods, origin)
+        models = fitted(int(day))
+        open_then = open_deals(record.history, int(day))
+        results = win_probabilities(models, open_then, intervals.ends, horizons_only=True)
+        forecasts = []
+        for method, result in results.items():
+            made = outlook(
+                record, models, result, open_then, intervals, origin,
+                members=company, prior_deals=prior_deals, draws=draws, seed=seed, shock_sd=shock_sd,
+            )  # fmt: skip
+            totals = made.revenue[made.revenue["component"] == "total"].rename(columns={"mean": "forecast"})
+            forecasts.append(totals.assign(method=method))
+        simple = made.baselines[made.baselines["method"].isin(BASELINES)].rename(columns={"value": "forecast"})
+        forecasts.append(simple.assign(p10=np.nan, p90=np.nan, noise_floor=np.nan))
+        scored = score_totals(pd.concat(forecasts, ignore_index=True), _actuals(record, company, periods[over], today), origin)
+        floors = pd.concat(forecasts, ignore_index=True)[["period_kind", "period_start", "method", "noise_floor"]]
+        rows.append(scored.merge(floors, on=["period_kind", "period_start", "method"], validate="m:1"))
+    if not rows:
+        return RevenueBacktest(pd.DataFrame(columns=_ACCURACY), pd.Series(dtype=float))
+    accuracy = pd.concat(rows, ignore_index=True).assign(kind="replayed")
+    chance_sd = accuracy["noise_floor"] * accuracy["forecast"] / HALF_WIDTH_80
+    return RevenueBacktest(accuracy[_ACCURACY], chance_sd)
+
+
+def _actuals(record: CompanyRecord, company: Members, periods: pd.DataFrame, today: date) -> pd.DataFrame:
+    """Amount won in each of the periods that are over."""
+    won = record.won_by(today, company)
+    first, last = (periods[c].to_numpy("datetime64[D]") for c in ("period_start", "period_end"))
+    inside = (won.closed_on[:, None] >= first) & (won.closed_on[:, None] <= last)
+    cents = np.rint(np.nan_to_num(won.amount) * 100)
+    return periods[["period_kind", "period_start"]].assign(dimension="all", member="all", actual=cents @ inside / 100)
+
+
+def revenue_method_choice(accuracy: pd.DataFrame, published: Mapping[pd.Timestamp, str]) -> pd.DataFrame:
+    """Rows of method_choice for the question ``revenue``, one per origin.
+
+    ``published`` says, by origin, whose win probabilities would have been published there (chosen on earlier origins);
+    its revenue is judged beside the baseline with the lowest WAPE over the months that were over by the origin. Scores
+    are absolute errors ÷ actual over the whole months ahead of that origin.
+    """
+    months = accuracy[(accuracy["period_kind"] == "month") & (accuracy["dimension"] == "all")]
+    rows = []
+    for origin, method in published.items():
+        before = months[months["period_start"] + pd.offsets.MonthEnd(1) <= origin]
+        judged = months[months["origin"] == origin]
+        baseline = _least_wape(before[before["method"].isin(BASELINES)])
+        rows.append(
+            {
+                "origin": origin,
+                "question": "revenue",
+                "method": method,
+                "score": _wape(judged[judged["method"] == method]),
+                "baseline_score": _wape(judged[judged["method"] == baseline]),
+                "origins_used": before["origin"].nunique(),
+            }
+        )
+    return pd.DataFrame(rows, columns=["origin", "question", "method", "score", "baseline_score", "origins_used"])
+
+
+def _wape(rows: pd.DataFrame) -> float:
+    total = rows["actual"].sum()
+    return float(rows["absolute_error"].sum() / total) if total > 0 else float("nan")
+
+
+def _least_wape(rows: pd.DataFrame) -> str:
+    scores = {method: _wape(group) for method, group in rows.groupby("method")}
+    known = {method: score for method, score in scores.items() if not np.isnan(score)}
+    return min(known, key=known.get) if known else BASELINES[0]

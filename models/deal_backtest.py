@@ -69,11 +69,12 @@ class DealScores:
 def backtest_deals(history: DealHistory, fitted: Callable[[int], FittedModels], origins: int) -> DealScores:
     """Score every method at the last ``origins`` month ends before the as-of day.
 
-    Origins that knew of fewer than `LEAST_CLOSED_DEALS` outcomes are left out. ``fitted`` gives the models
-    as known at an origin (day number).
+    Origins that knew of fewer than `LEAST_CLOSED_DEALS` outcomes, or of none of a deal open at an earlier month's end,
+    are left out: there is no rate to compare with. ``fitted`` gives the models as known at an origin (day number).
     """
     ends = month_ends(day_date(history.known_day) - timedelta(days=1), origins)
-    days = np.array([day_number(d) for d in ends if history.closed_by(day_number(d)) >= LEAST_CLOSED_DEALS], dtype=np.int64)
+    days = [day for day in map(day_number, ends) if history.closed_by(day) >= LEAST_CLOSED_DEALS and fitted(day).rates.has_outcomes]
+    days = np.array(days, dtype=np.int64)
     shape = (len(days), len(METHODS), len(HORIZONS))
     deals, wins, log_loss, brier = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
     bin_deals, bin_wins, bin_probability = (np.zeros((*shape, BINS), dtype) for dtype in (np.int32, np.int32, np.float32))

@@ -228,13 +228,11 @@ def wins_of_creations(forecast: CreationForecast, win_by_lag: np.ndarray, edges:
     return wins
 
 
-def forecast_new_business(created: np.ndarray, win_by_lag: np.ndarray, donors: Donors, intervals: Intervals, as_of: date) -> NewBusiness:
+def forecast_new_business(creations: CreationForecast, win_by_lag: np.ndarray, donors: Donors, intervals: Intervals) -> NewBusiness:
     """Wins to expect from deals created after the as-of date: creations × newborn win curve, with the donors' amounts.
 
-    ``created`` are the days of creation of all deals known (datetime64[D]). Without any donor there is no amount and
-    no segment to give to a win, so none is expected.
+    Without any donor there is no amount and no segment to give to a win, so none is expected.
     """
-    creations = forecast_creations(created, as_of, int(intervals.edges[-1]))
     wins = wins_of_creations(creations, win_by_lag, intervals.edges)
     m = len(donors.amounts)
     if m == 0:

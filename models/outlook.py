@@ -16,7 +16,7 @@ from models.baselines import OpenPipeline, forecast_baselines
 from models.deal_history import DealHistory, day_date
 from models.landmarks import OpenDeals
 from models.levels import Intervals, Members
-from models.new_business import forecast_new_business, recent_wins
+from models.new_business import CreationForecast, Donors, forecast_creations, forecast_new_business, recent_wins
 from models.revenue import WonDeals, forecast_revenue
 from models.simulation import PipelineOutlook
 from models.win_probability import FittedModels, WinProbabilities
@@ -97,15 +97,19 @@ class CompanyRecord:
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """The forecast of one method at one origin.
+class Standing:
+    """What every method finds at one origin: open deals with what they bring if won, wins so far, creations to come.
 
-    ``amounts`` has amount, amount_if_won and amount_cv per open deal; ``revenue`` the rows of revenue_forecast;
-    ``baselines`` those of forecast_baselines.
+    ``amounts`` has amount, amount_if_won and amount_cv per open deal; ``baselines`` the rows of forecast_baselines.
     """
 
+    intervals: Intervals
+    open_deals: OpenDeals
     amounts: pd.DataFrame
-    revenue: pd.DataFrame
+    members: Members
+    won: WonDeals
+    donors: Donors
+    creations: CreationForecast
     baselines: pd.DataFrame
 
 
@@ -129,31 +133,17 @@ def rounded(result: WinProbabilities) -> tuple[np.ndarray, np.ndarray]:
 def newborn_win_curve(models: FittedModels, method: str) -> np.ndarray:
     """P(won by lag day | created) of deals not yet created, by the method or, where it has none of its own, by rates."""
     if models.semi_markov is not None and method in ("semi_markov", "closing_time"):
-        return models.semi_markov.newborn_won_by_lag()
+        return models.semi_markov.newborn_curve
     return models.rates.newborn_won_by_lag()
 
 
-def outlook(
-    record: CompanyRecord,
-    models: FittedModels,
-    result: WinProbabilities,
-    open_then: OpenDeals,
-    intervals: Intervals,
-    origin: date,
-    *,
-    members: Members,
-    prior_deals: float,
-    draws: int,
-    seed: int,
-    shock_sd: float,
-) -> Outlook:
-    """Revenue and baselines at ``origin`` from one method's probabilities at ``intervals.ends``.
+def standing(
+    record: CompanyRecord, models: FittedModels, open_then: OpenDeals, intervals: Intervals, origin: date, members: Members, prior_deals: float
+) -> Standing:
+    """Where the company stood at the end of ``origin``.
 
-    ``members`` are those of all deals (a coarser choice than ``record.members`` is cheaper). Raises ValueError where
-    ``result`` was evaluated at other horizons.
+    ``members`` are those of all deals (a coarser choice than ``record.members`` is cheaper).
     """
-    if not np.array_equal(result.horizon_days, intervals.ends):
-        raise ValueError(f"probabilities are for days {result.horizon_days}, the intervals end on days {intervals.ends}; evaluate at Intervals.ends")
     amount, close_on = record.in_force(origin)
     won = record.won_by(origin, members)
     stage = np.asarray(record.history.stages, dtype=object)
@@ -162,28 +152,34 @@ def outlook(
     )
     wins = pd.DataFrame({"closed_at": won.closed_on.astype("datetime64[us]"), "amount": won.amount})
     ratios = record.final_ratios
-    ratios = ratios[ratios["closed_on"] <= pd.Timestamp(origin)]
-    expected = expect_amounts(deals, fit_amounts(ratios, prior_deals), wins, origin, prior_deals=prior_deals)
-    by_end = rounded(result)[0]
-    pipeline = PipelineOutlook(
-        np.diff(by_end, axis=1, prepend=0.0).clip(min=0.0),
-        expected["amount_if_won"].to_numpy(),
-        expected["amount_cv"].to_numpy(),
-        members.take(open_then.deal),
-    )
+    model = fit_amounts(ratios[ratios["closed_on"] <= pd.Timestamp(origin)], prior_deals)
     created = record.created_on[record.created_on <= np.datetime64(origin, "D")]
-    donors = recent_wins(won.closed_on, won.amount, won.members, origin)
-    new = forecast_new_business(created, newborn_win_curve(models, result.method), donors, intervals, origin)
-    revenue = forecast_revenue(pipeline, new, won, intervals, draws=draws, seed=seed, shock_sd=shock_sd, method=result.method)
-    shown = OpenPipeline(
-        amount[open_then.deal],
-        close_on[open_then.deal],
-        _stage_probability(record, models, open_then),
-        record.crm_probability[open_then.deal] if record.is_today(origin) else np.full(len(open_then), np.nan),
-        members.take(open_then.deal),
+    own = members.take(open_then.deal)
+    crm = record.crm_probability[open_then.deal] if record.is_today(origin) else np.full(len(open_then), np.nan)
+    shown = OpenPipeline(deals["amount"].to_numpy(), close_on[open_then.deal], _stage_probability(record, models, open_then), crm, own)
+    return Standing(
+        intervals=intervals,
+        open_deals=open_then,
+        amounts=expect_amounts(deals, model, wins, origin, prior_deals=prior_deals).assign(amount=deals["amount"]),
+        members=own,
+        won=won,
+        donors=recent_wins(won.closed_on, won.amount, won.members, origin),
+        creations=forecast_creations(created, origin, int(intervals.edges[-1])),
+        baselines=forecast_baselines(shown, won, intervals, created.min() if len(created) else np.datetime64(origin, "D")),
     )
-    begins = created.min() if len(created) else np.datetime64(origin, "D")
-    return Outlook(expected.assign(amount=deals["amount"]), revenue, forecast_baselines(shown, won, intervals, begins))
+
+
+def revenue_of(result: WinProbabilities, models: FittedModels, at: Standing, *, draws: int, seed: int, shock_sd: float) -> pd.DataFrame:
+    """Rows of revenue_forecast from one method's probabilities at ``intervals.ends``.
+
+    Raises ValueError where ``result`` was evaluated at other horizons.
+    """
+    if not np.array_equal(result.horizon_days, at.intervals.ends):
+        raise ValueError(f"probabilities are for days {result.horizon_days}, the intervals end on days {at.intervals.ends}; evaluate at Intervals.ends")
+    p_won = np.diff(rounded(result)[0], axis=1, prepend=0.0).clip(min=0.0)
+    pipeline = PipelineOutlook(p_won, at.amounts["amount_if_won"].to_numpy(), at.amounts["amount_cv"].to_numpy(), at.members)
+    new = forecast_new_business(at.creations, newborn_win_curve(models, result.method), at.donors, at.intervals)
+    return forecast_revenue(pipeline, new, at.won, at.intervals, draws=draws, seed=seed, shock_sd=shock_sd, method=result.method)
 
 
 def _stage_probability(record: CompanyRecord, models: FittedModels, open_then: OpenDeals) -> np.ndarray:

@@ -14,7 +14,7 @@ import pandas as pd
 from models.deal_history import day_date
 from models.landmarks import open_deals
 from models.levels import Intervals, Members
-from models.outlook import CompanyRecord, forecast_periods, outlook
+from models.outlook import CompanyRecord, forecast_periods, revenue_of, standing
 from models.revenue import HALF_WIDTH_80
 from models.scoring import score_totals
 from models.simulation import excess_shock
@@ -77,15 +77,12 @@ def backtest_revenue(
         models = fitted(int(day))
         open_then = open_deals(record.history, int(day))
         results = win_probabilities(models, open_then, intervals.ends, horizons_only=True)
+        at = standing(record, models, open_then, intervals, origin, company, prior_deals)
         forecasts = []
-        for method, result in results.items():
-            made = outlook(
-                record, models, result, open_then, intervals, origin,
-                members=company, prior_deals=prior_deals, draws=draws, seed=seed, shock_sd=shock_sd,
-            )  # fmt: skip
-            totals = made.revenue[made.revenue["component"] == "total"].rename(columns={"mean": "forecast"})
-            forecasts.append(totals.assign(method=method))
-        simple = made.baselines[made.baselines["method"].isin(BASELINES)].rename(columns={"value": "forecast"})
+        for result in results.values():
+            revenue = revenue_of(result, models, at, draws=draws, seed=seed, shock_sd=shock_sd)
+            forecasts.append(revenue[revenue["component"] == "total"].rename(columns={"mean": "forecast"}))
+        simple = at.baselines[at.baselines["method"].isin(BASELINES)].rename(columns={"value": "forecast"})
         forecasts.append(simple.assign(p10=np.nan, p90=np.nan, noise_floor=np.nan))
         scored = score_totals(pd.concat(forecasts, ignore_index=True), _actuals(record, company, periods[over], today), origin)
         floors = pd.concat(forecasts, ignore_index=True)[["period_kind", "period_start", "method", "noise_floor"]]

@@ -79,6 +79,11 @@ class SemiMarkov:
         entering = self._induct(end_day - self.origin_day, self._positions(end_day))[1]
         return np.tensordot(entering[:, 0], self.newborn_mix, axes=2)
 
+    @cached_property
+    def newborn_curve(self) -> np.ndarray:
+        """`newborn_won_by_lag` of deals that start as recent ones did, computed once."""
+        return self.newborn_won_by_lag()
+
     def newborn_won_by_lag(self, lags: int = 400, mix: np.ndarray | None = None) -> np.ndarray:
         """P(won by lag day | created), lags 0 … ``lags``, averaged over the quarter.
 

@@ -46,6 +46,11 @@ class StageRates:
         """Row of a deal just created."""
         return len(self.won) - 1
 
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether any deal that was open at a landmark had ended by the origin: else all rates are 0 and say nothing."""
+        return bool(self.won_ever[self.base_row] + self.lost_ever[self.base_row] > 0)
+
     def by(self, horizon_days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """P(won by) and P(lost by) at ``horizon_days`` after the origin, rows × horizons.
 

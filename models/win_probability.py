@@ -171,7 +171,7 @@ def _by_semi_markov(models, states, lags, horizons) -> dict[str, WinProbabilitie
     won_lost[:, :, unknown] = np.stack([base_won[base_row], base_lost[base_row]], axis=1)[:, :, None]
     won, lost = won_lost[:, 0].T, won_lost[:, 1].T
     base = _log_odds(rates.won_ever[base_row])
-    share = rates.won_ever[base_row] / (rates.won_ever[base_row] + rates.lost_ever[base_row])
+    share = rates.won_ever[base_row] / (rates.won_ever[base_row] + rates.lost_ever[base_row]) if rates.has_outcomes else 0.5
     closed = won + lost
     if lags[-1] < EVER_DAYS:
         left_out = _not_asked(stage)

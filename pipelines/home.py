@@ -48,11 +48,6 @@ class Home:
         return self.path / "report.html"
 
     @property
-    def dagster(self) -> Path:
-        """Folder of Dagster's own records (DAGSTER_HOME)."""
-        return self.path / "dagster"
-
-    @property
     def spill(self) -> Path:
         """Folder into which queries spill when memory is short."""
         return self.path / "spill"
@@ -64,7 +59,7 @@ class Home:
 
     def prepare(self) -> None:
         """Create the folders that are missing; raises `HomeError` where that cannot be done."""
-        for folder in (self.path, self.lake, self.dagster, self.spill):
+        for folder in (self.path, self.lake, self.spill):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:

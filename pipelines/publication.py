@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pyarrow as pa
 
 from assets.declare import AS_OF
@@ -21,6 +22,7 @@ from assets.query import Engine, Parquet, Query
 from assets.reports.page import TABLES as PAGE_TABLES
 from assets.reports.page import render_page
 from assets.reports.skipped import skipped
+from models.settings import Target
 from pipelines.home import Home, staged_file
 from pipelines.lake import read_frame
 from pipelines.report_db import ReportDatabase
@@ -77,6 +79,15 @@ def run_log_row(
     return pa.Table.from_pylist([row])
 
 
+def with_targets(company: Configuration, exported: pd.DataFrame) -> Configuration:
+    """The company with the accepted exported targets besides those of its configuration, which go first."""
+    configured = {(t.period_kind, t.period_start, t.dimension, t.member, t.metric) for t in company.targets}
+    accepted = exported[exported["_verdict"] == "accepted"]
+    rows = zip(accepted["period_kind"], accepted["period_start"].dt.date, accepted["dimension"], accepted["member"], accepted["metric"], accepted["target"])
+    added = [Target(**dict(zip(Target.model_fields, row))) for row in rows if row[:5] not in configured]
+    return company.model_copy(update={"targets": (*company.targets, *added)})
+
+
 @dg.asset(
     name="publication",
     group_name="reports",
@@ -92,8 +103,9 @@ def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.Mate
     as_of_from = given.source.export_date[1] if given.as_of == given.source.export_date[0] else "asked for"
     log = run_log_row(context.run_id, given.started_at, counts, not_computed, given.as_of, as_of_from)
     shown = {name: read_frame(Path(tables[name].path)) for name in PAGE_TABLES if name != "run_log"} | {"run_log": log.to_pandas()}
+    aimed = with_targets(given.company, read_frame(Path(tables["exported_targets"].path)))
     with staged_file(given.home.page) as page:
-        page.write_text(render_page(shown, given.company, given.as_of, given.company.language), encoding="utf-8")
+        page.write_text(render_page(shown, aimed, given.as_of, given.company.language), encoding="utf-8")
         loaded = given.report_database.publish(given.as_of, {**{name: Path(tables[name].path) for name in _COMPUTED}, "run_log": log})
     where = {"page": str(given.home.page), "report database": given.report_database.where}
     return dg.MaterializeResult(metadata={"dagster/row_count": sum(loaded.values()), **where, "rows": loaded})

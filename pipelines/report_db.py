@@ -84,7 +84,8 @@ class ReportDatabase:
             with connection.begin():
                 self._database.lock(connection)
                 for declared in self._tables.values():
-                    connection.execute(declared.delete().where(declared.c.as_of == as_of))
+                    if not declared.info.get("is_appended"):
+                        connection.execute(declared.delete().where(declared.c.as_of == as_of))
                 for name, source in tables.items():
                     with self._naming(name):
                         loaded[name] = self._database.load(connection, self._tables[name], _batches(self._tables[name], source, as_of))

@@ -5,6 +5,7 @@ how any of them works.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -47,7 +48,7 @@ def source(context) -> ExportSource:
 
 @dg.resource(required_resource_keys={"place"}, description="The home folder, held for this run.")
 def home(context) -> Iterator[Home]:
-    place = Home(Path(context.resources.place.home))
+    place = Home(Path(context.resources.place.home).absolute())
     with place.lock():
         yield place
 
@@ -104,11 +105,15 @@ def started_at(_context) -> datetime:
 
 
 def resources() -> dict[str, dg.ResourceDefinition]:
-    """Every resource by name; `Place` reads LEADLINE_CONFIG, _EXPORTS, _HOME and _REPORT_DB from the environment."""
+    """Every resource by name; `Place` reads LEADLINE_CONFIG, _EXPORTS, _HOME and _REPORT_DB from the environment.
+
+    LEADLINE_REPORT_DB may be left out. Named and not copied, its URL, and a password in it, stay out of Dagster's pages.
+    """
     place = Place(
         config=dg.EnvVar("LEADLINE_CONFIG"),
         exports=dg.EnvVar("LEADLINE_EXPORTS"),
         home=dg.EnvVar("LEADLINE_HOME"),
+        report_db=dg.EnvVar("LEADLINE_REPORT_DB") if "LEADLINE_REPORT_DB" in os.environ else "",
     )
     return {
         "place": place,

@@ -64,7 +64,9 @@ def _exported_check(table_name: str, expected_of: Callable[[Company, str], list[
         schema = pq.read_schema(exported.path)
         tables = {"exported": exported}
         counts = engine.arrow(Query(VERDICTS_SQL, tables)).to_pylist()[0]
-        findings = engine.arrow(Query(findings_sql(table_name, expected_of(company, table_name), schema.names), tables)).to_pylist()
+        findings = []
+        if counts["read"]:
+            findings = engine.arrow(Query(findings_sql(table_name, expected_of(company, table_name), schema.names), tables)).to_pylist()
         results = {
             "reconciled": _reconciled(counts, json.loads((schema.metadata or {}).get(FILES_METADATA, b"{}"))),
             "few_rows_rejected": _few_rejected(counts, company.thresholds),

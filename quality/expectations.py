@@ -76,8 +76,16 @@ def find(rows: pd.DataFrame, expectations: Iterable[Expectation]) -> list[Findin
     A null passes everything but ``missing_``. Positions in ``Finding.failed`` are those of the frame, ascending.
     """
     wanted = [e for e in expectations if e.column in rows.columns]
-    if rows.empty or not wanted:
-        return [Finding(e, 0, np.empty(0, dtype=np.int64)) for e in wanted]
+    # What has no value at all (a column that is not exported) has nothing to check.
+    given = rows.notna().any()
+    idle = [e for e in wanted if not given[e.column] and (rows.empty or e.kind != "present")]
+    found = {e.code: Finding(e, 0, np.empty(0, dtype=np.int64)) for e in idle}
+    active = [e for e in wanted if e.code not in found]
+    found |= {finding.expectation.code: finding for finding in _checked(rows, active)} if active else {}
+    return [found[e.code] for e in wanted]
+
+
+def _checked(rows: pd.DataFrame, wanted: list[Expectation]) -> list[Finding]:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 

@@ -159,7 +159,7 @@ def _accuracy(rng: np.random.Generator, method: str) -> dict[str, pd.DataFrame]:
         p90=(actual + error).where(ranged) * 1.2,
     )
     scored["inside_80"] = scored["actual"].between(scored["p10"], scored["p90"]).astype(object).where(ranged, None)
-    horizons = _product(method=["base_rate", "semi_markov"], horizon=["month_1", "month_2", "month_3", "ever"])
+    horizons = _product(method=["base_rate", "semi_markov"], horizon=["month_1", "month_2", "month_3", "ever", "which"])
     better = horizons["method"] != "base_rate"
     deals = horizons.assign(
         deals=1840,

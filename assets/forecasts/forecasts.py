@@ -23,7 +23,7 @@ from models.deal_choice import choose_method, deal_accuracy, deal_method_choice
 from models.deal_history import day_number
 from models.landmarks import open_deals
 from models.levels import Intervals
-from models.outlook import SHORT_CYCLE_DAYS, CompanyRecord, Outlook, forecast_periods, outlook, rounded
+from models.outlook import SHORT_CYCLE_DAYS, CompanyRecord, forecast_periods, revenue_of, rounded, standing
 from models.revenue_backtest import backtest_revenue, revenue_method_choice
 from models.win_probability import WinProbabilities, count_history, fit_models, win_probabilities
 from quality.tables.forecasts import FORECASTS
@@ -81,24 +81,21 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
     models = fitted(today)
     result = win_probabilities(models, open_now, intervals.ends, (choice.method,))[choice.method]
     within = win_probabilities(models, open_now, np.array(DAY_HORIZONS), (choice.method,), horizons_only=True)[choice.method]
-    made = outlook(
-        record, models, result, open_now, intervals, as_of,
-        members=record.members, prior_deals=settings.prior_deals, draws=settings.draws, seed=settings.seed, shock_sd=shock,
-    )  # fmt: skip
+    at = standing(record, models, open_now, intervals, as_of, record.members, settings.prior_deals)
     by_deals = deal_method_choice(scores, settings.seed)
     by_revenue = revenue_method_choice(replayed.accuracy, dict(zip(by_deals["origin"], by_deals["method"])))
     return {
-        "win_probability": _win_probability(record, result, within, made, as_of),
+        "win_probability": _win_probability(record, result, within, at.amounts, as_of),
         "win_timing": _win_timing(record, result, intervals),
-        "revenue_forecast": made.revenue,
-        "forecast_baselines": made.baselines,
+        "revenue_forecast": revenue_of(result, models, at, draws=settings.draws, seed=settings.seed, shock_sd=shock),
+        "forecast_baselines": at.baselines,
         "forecast_accuracy": replayed.accuracy,
         "deal_accuracy": deal_accuracy(scores, choice.method, settings.seed),
         "method_choice": pd.concat([by_deals, by_revenue], ignore_index=True),
     }
 
 
-def _win_probability(record: CompanyRecord, result: WinProbabilities, within: WinProbabilities, made: Outlook, as_of: date) -> pd.DataFrame:
+def _win_probability(record: CompanyRecord, result: WinProbabilities, within: WinProbabilities, amounts: pd.DataFrame, as_of: date) -> pd.DataFrame:
     by_day = rounded(within)[0]
     p_won = np.maximum(np.round(result.won_ever, 8), by_day[:, -1])
     stage = np.array([*record.history.stages, "unknown"], dtype=object)[record.history.stage_now[result.deal]]
@@ -108,14 +105,14 @@ def _win_probability(record: CompanyRecord, result: WinProbabilities, within: Wi
             "opportunity_id": record.history.opportunity_id[result.deal],
             "stage": stage,
             "owner_id": record.owner_id[result.deal],
-            "amount": made.amounts["amount"].to_numpy(),
-            "amount_if_won": made.amounts["amount_if_won"].to_numpy(),
+            "amount": amounts["amount"].to_numpy(),
+            "amount_if_won": amounts["amount_if_won"].to_numpy(),
             "p_won": p_won,
             **{f"p_won_{days}d": by_day[:, i] for i, days in enumerate(DAY_HORIZONS)},
             "expected_close_date": close[1].to_numpy(),
             "close_date_p10": close[0].to_numpy(),
             "close_date_p90": close[2].to_numpy(),
-            "expected_amount": (p_won * made.amounts["amount_if_won"].to_numpy()).round(2),
+            "expected_amount": (p_won * amounts["amount_if_won"].to_numpy()).round(2),
             "reasons": _reasons(result),
             "model": result.method,
         }

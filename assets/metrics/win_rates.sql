@@ -4,7 +4,9 @@
 -- without a creation date counts as open at the as-of date only, and in nothing that starts from its creation.
 -- The Kaplan–Meier median follows the deals created in the period from creation to winning; a lost deal is censored
 -- when it was closed, an open one at the as-of date, and a win comes before a censoring of the same length.
--- Slots are explained in funnel_flow.sql; slot 1 is the time before the first period. z = 1.959963984540054 (Wilson).
+-- A close date without a time of day may lie before the time of creation on the same day: the cycle is zero then.
+-- Slots are explained in funnel_flow.sql; slot 1 is the time before the first period. The interval is Wilson's with
+-- z = 1.959963984540054, z² = 3.841458820694124.
 WITH reported AS (
     SELECT
         ROW_NUMBER() OVER (ORDER BY period_kind, period_start) AS period,
@@ -52,7 +54,11 @@ deals AS (
         o.created_at IS NOT NULL AS is_created_known,
         COALESCE(o.created_at, o.closed_at, p.as_of) AS opened_at,
         CASE WHEN o.status <> 'open' THEN o.closed_at END AS closed_at,
-        GREATEST(DATE_DIFF('microsecond', o.created_at, COALESCE(CASE WHEN o.status <> 'open' THEN o.closed_at END, p.as_of_end)), 0) AS microseconds
+        CASE
+            WHEN o.status <> 'open' AND o.closed_at < o.created_at THEN 0
+            WHEN o.status <> 'open' THEN DATE_DIFF('microsecond', o.created_at, COALESCE(o.closed_at, p.as_of_end))
+            ELSE DATE_DIFF('microsecond', o.created_at, p.as_of_end)
+        END AS microseconds
     FROM opportunities AS o
     CROSS JOIN parameters AS p
 ),
@@ -66,7 +72,7 @@ events AS (
     SELECT
         opportunity_id,
         opened_slot AS slot,
-        1 AS opened,
+        CASE WHEN status = 'open' OR closed_at IS NOT NULL THEN 1 ELSE 0 END AS opened,
         CASE WHEN is_created_known THEN 1 ELSE 0 END AS created,
         CASE WHEN is_created_known AND status = 'won' THEN 1 ELSE 0 END AS created_won,
         0 AS won,
@@ -193,8 +199,14 @@ SELECT
     r.lost,
     r.open,
     r.win_rate AS win_rate_count,
-    GREATEST(0, (r.win_rate + 1.920729410347062 / r.closed - 1.959963984540054 * SQRT(r.win_rate * (1 - r.win_rate) / r.closed + 0.960364705173531 / (r.closed * r.closed))) / (1 + 3.841458820694124 / r.closed)) AS win_rate_low,
-    LEAST(1, (r.win_rate + 1.920729410347062 / r.closed + 1.959963984540054 * SQRT(r.win_rate * (1 - r.win_rate) / r.closed + 0.960364705173531 / (r.closed * r.closed))) / (1 + 3.841458820694124 / r.closed)) AS win_rate_high,
+    CASE
+        WHEN r.closed > 0
+            THEN GREATEST(0, (r.won + 1.920729410347062 - 1.959963984540054 * SQRT(r.won * r.lost / r.closed + 0.960364705173531)) / (r.closed + 3.841458820694124))
+    END AS win_rate_low,
+    CASE
+        WHEN r.closed > 0
+            THEN LEAST(1, (r.won + 1.920729410347062 + 1.959963984540054 * SQRT(r.won * r.lost / r.closed + 0.960364705173531)) / (r.closed + 3.841458820694124))
+    END AS win_rate_high,
     CAST(r.won_amount AS DOUBLE) / NULLIF(CAST(r.won_amount + r.lost_amount AS DOUBLE), 0) AS win_rate_value,
     CAST(r.created_won AS DOUBLE) / NULLIF(r.created, 0) AS win_rate_created,
     r.won_amount,

@@ -282,11 +282,12 @@ def _choices(choices: pd.DataFrame, figures: Figures) -> list[str]:
 
 
 def _signal(accuracy: pd.DataFrame, figures: Figures) -> list[str]:
-    ever = accuracy[(accuracy["horizon"] == "ever") & accuracy["is_published"].astype(bool)]
-    if ever.empty:
+    """What is said of telling deals apart: by the horizon ``which``, whose gain owes nothing to the level of the rate."""
+    which = accuracy[(accuracy["horizon"] == "which") & accuracy["is_published"].astype(bool)]
+    if which.empty:
         return []
-    row = ever.iloc[0]
-    key = "signal.none" if row["method"] == "base_rate" else "signal.some" if row["gain_low"] > 0 else "signal.uncertain"
+    row = which.iloc[0]
+    key = "signal.none" if row["method"] in ("base_rate", "closing_time") else "signal.some" if row["gain_low"] > 0 else "signal.uncertain"
     return [
         figures.say(
             key,

@@ -28,19 +28,20 @@ def _literal(text: str) -> str:
 
 
 class DuckDB:
-    """Runs one query at a time in a connection of its own, spilling into ``spill`` when memory is short."""
+    """Runs one query at a time in one in-memory database, spilling into ``spill`` when memory is short."""
 
     def __init__(self, spill: Path, threads: int = THREADS, memory_limit: str = MEMORY_LIMIT):
-        self._settings = {"threads": threads, "memory_limit": memory_limit, "temp_directory": str(spill)}
+        settings = {"threads": threads, "memory_limit": memory_limit, "temp_directory": str(spill)}
+        self._database = duckdb.connect(":memory:", config=settings)
 
     @contextmanager
     def connection(self, tables: Mapping[str, Relation]):
-        """A connection in which every table of ``tables`` is a view."""
-        with duckdb.connect(":memory:", config=self._settings) as connection:
+        """A connection in which every table of ``tables`` is a view, seen by nobody else."""
+        with self._database.cursor() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             for name, relation in tables.items():
                 if isinstance(relation, Parquet):
-                    connection.execute(f"CREATE VIEW {_quoted(name)} AS SELECT * FROM read_parquet({_literal(relation.path)}, hive_partitioning = false)")
+                    connection.execute(f"CREATE TEMPORARY VIEW {_quoted(name)} AS SELECT * FROM read_parquet({_literal(relation.path)}, hive_partitioning = false)")
                 else:
                     connection.register(name, relation)
             yield connection

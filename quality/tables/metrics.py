@@ -82,6 +82,23 @@ stage_conversion = table(
     column("is_partial", "flag", "The period is not over at the as-of date", required=True),
 )
 
+stage_hazards = table(
+    METRICS,
+    "stage_hazards",
+    "One row per stage and whole day of age in it at which visits of the trailing 12 months joined, left or were last seen, over the company: "
+    "how visits of that age leave. conversion_eventual of a young cohort is continued by it.",
+    as_of(),
+    column("stage", "id", "Stage key", key=True),
+    column("age_days", "count", "Whole days in the stage", key=True),
+    column("at_risk", "number", "Visits in the stage at that age; one that is last seen within the day counts half", required=True),
+    column("forward", "count", "Of those, left forward (advanced or won) within the day of age", required=True),
+    column("otherwise", "count", "Of those, left otherwise (regressed or lost) within the day of age", required=True),
+    column("forward_hazard", "share", "forward ÷ at_risk", required=True),
+    column("other_hazard", "share", "otherwise ÷ at_risk", required=True),
+    column("eventual", "share", "Of visits that reach this age, the share that will leave forward in the end", required=True),
+    column("standard_error", "number", "Standard error of eventual (Greenwood, delta method)", required=True),
+)
+
 stage_dwell = table(
     METRICS,
     "stage_dwell",

@@ -19,7 +19,7 @@ from assets.metrics import METRIC_SQL, metric_query
 from assets.query import Parquet
 from pipelines.engine.duckdb import DuckDB
 from quality.tables.metrics import METRICS
-from tests.metric_frames import calendar_frame, parameters_frame, working_days_frame
+from tests.metric_frames import METRIC_ORDER, calendar_frame, parameters_frame
 
 AS_OF = date(2025, 6, 18)
 DAYS = 4 * 365
@@ -111,7 +111,6 @@ def core_tables(deals: int, seed: int = 7) -> dict[str, pd.DataFrame]:
         "episodes": episodes,
         "opportunity_segments": pd.concat(segments, ignore_index=True),
         "calendar": calendar_frame(AS_OF, weeks=13, months=25, quarters=9),
-        "working_days": working_days_frame(date(2020, 1, 1), date(2026, 12, 31)),
         "parameters": parameters_frame(AS_OF),
     }
 
@@ -131,7 +130,7 @@ def main(folder: Path, deals: int) -> None:
     if not (folder / "parameters.parquet").exists():
         for name, frame in core_tables(deals).items():
             frame.to_parquet(folder / f"{name}.parquet")
-    for name in METRIC_SQL:
+    for name in METRIC_ORDER:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             print(pool.submit(timed, folder, name).result())
 

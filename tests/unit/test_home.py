@@ -43,7 +43,6 @@ def test_a_run_after_another_may_begin(tmp_path):
         with home.lock():
             assert home.lake.is_dir()
             assert home.spill.is_dir()
-            assert home.dagster.is_dir()
 
 
 def test_a_file_in_the_place_of_the_home_folder_is_explained(tmp_path):

@@ -130,7 +130,7 @@ def test_donors_are_the_last_years_wins_or_the_last_thirty():
 def test_new_business_adds_up_over_the_members_of_a_dimension():
     donors = Donors(np.array([100.0, 50.0, 10.0]), segmented(["a", "b", "a"]), 0.3)
     record = creations("2023-01-01", "2025-01-31", 3)
-    outlook = forecast_new_business(record, np.linspace(0, 0.4, 120), donors, INTERVALS, date(2025, 1, 31))
+    outlook = forecast_new_business(forecast_creations(record, date(2025, 1, 31), int(INTERVALS.edges[-1])), np.linspace(0, 0.4, 120), donors, INTERVALS)
     amounts, wins = outlook.expected_amounts(), outlook.expected_wins()
     np.testing.assert_allclose(amounts[1:].sum(axis=0), amounts[0])
     np.testing.assert_allclose(wins[0], outlook.wins.sum(axis=0))
@@ -140,7 +140,7 @@ def test_new_business_adds_up_over_the_members_of_a_dimension():
 
 def test_without_donors_no_new_business():
     record, donors = creations("2024-01-01", "2025-01-31", 3), Donors(np.zeros(0), segmented([]), 0.5)
-    outlook = forecast_new_business(record, np.linspace(0, 0.4, 90), donors, INTERVALS, date(2025, 1, 31))
+    outlook = forecast_new_business(forecast_creations(record, date(2025, 1, 31), int(INTERVALS.edges[-1])), np.linspace(0, 0.4, 90), donors, INTERVALS)
     assert isinstance(outlook, NewBusiness)
     assert outlook.expected_amounts().sum() == 0
     assert outlook.expected_wins().sum() == 0

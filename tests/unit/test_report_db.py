@@ -188,6 +188,14 @@ def test_published_dates_come_from_the_run_log(url):
     assert database.as_of_dates() == ()
 
 
+def test_an_appended_table_keeps_the_rows_of_earlier_publications(url):
+    log = table(sa.MetaData(), "log", "One row per run.", as_of(), column("run_id", "id", "Run", key=True), is_appended=True)
+    database = ReportDatabase(url, {"log": log})
+    for run_id in ("first", "second"):
+        database.publish(JANUARY, {"log": pa.table({"as_of": [JANUARY], "run_id": [run_id]})})
+    assert database.read("log", JANUARY)["run_id"].tolist() == ["first", "second"]
+
+
 def test_looking_does_not_create_a_file(tmp_path):
     database = ReportDatabase(f"sqlite:///{tmp_path}/reports.sqlite")
     assert database.as_of_dates() == ()

@@ -1,0 +1,350 @@
+-- How many of the deals that entered a stage move on, by the period of their first entry.
+--
+-- Moving on is reaching a later stage or being won, ever: a later regression does not undo it.
+--
+-- Filled: a stage that a deal skipped counts as reached, and passed, at the first instant at which the deal was further.
+--
+-- Eventual: competing risks (Aalen–Johansen) of first visits, by whole days of age. One risk is leaving forward, the other
+-- leaving in any other way (lost or back): so that of a cohort without open visits it is conversion_observed. An open
+-- visit counts half in the day it is censored in (actuarial estimate). Beyond the last day of age that one of its visits
+-- left in or was seen through, the cohort is continued with the stage's hazards of the trailing 12 months in the whole
+-- company (stage_hazards.sql). The variance is Greenwood's by the delta method, of both parts; the interval is Wilson's
+-- with the number of trials that this variance stands for, which without censoring is the number entered.
+--
+-- Slots are explained in funnel_flow.sql; slot 1 is the time before the first period. A cell is a period × member × stage.
+-- Wilson: z = 1.959963984540054, z² = 3.841458820694124. Sums of DOUBLEs run in ordered windows only.
+WITH reported AS (
+    SELECT
+        ROW_NUMBER() OVER (ORDER BY period_kind, period_start) AS period,
+        period_kind,
+        period_start,
+        CAST(period_end + INTERVAL 1 DAY AS DATE) AS next_start,
+        is_partial
+    FROM calendar
+    WHERE is_reported
+),
+slots AS (
+    SELECT
+        day,
+        ROW_NUMBER() OVER (ORDER BY day) AS slot,
+        CAST(day AS TIMESTAMP) AS starts_at,
+        CAST(LEAD(day, 1, DATE '2200-01-01') OVER (ORDER BY day) AS TIMESTAMP) AS ends_at
+    FROM (SELECT period_start AS day FROM reported UNION SELECT next_start FROM reported) AS days
+),
+slots_of_periods AS (
+    SELECT r.period, s.slot
+    FROM reported AS r
+    INNER JOIN slots AS s ON s.day >= r.period_start AND s.day < r.next_start
+),
+members AS (
+    SELECT dimension, member, ROW_NUMBER() OVER (ORDER BY dimension, member) AS member_number
+    FROM (SELECT DISTINCT dimension, member FROM opportunity_segments) AS named
+),
+memberships AS (
+    SELECT s.opportunity_id, LIST(m.member_number) AS member_numbers
+    FROM opportunity_segments AS s
+    INNER JOIN members AS m USING (dimension, member)
+    GROUP BY s.opportunity_id
+),
+firsts AS (
+    SELECT
+        v.opportunity_id,
+        s.pipeline,
+        v.stage,
+        v.position,
+        v.entered_at,
+        v.exit_kind,
+        CAST(FLOOR(v.dwell_days) AS BIGINT) AS age,
+        CASE WHEN v.dwell_days > FLOOR(v.dwell_days) THEN 1 ELSE 0 END AS has_part_of_day
+    FROM stage_visits AS v
+    INNER JOIN stages AS s USING (stage)
+    WHERE v.is_first
+    UNION ALL
+    SELECT v.opportunity_id, s.pipeline, NULL, v.next_position, MIN(v.exited_at), NULL, NULL, NULL
+    FROM stage_visits AS v
+    INNER JOIN stages AS s USING (stage)
+    WHERE v.exit_kind = 'won'
+    GROUP BY v.opportunity_id, s.pipeline, v.next_position
+),
+reached AS (
+    SELECT
+        *,
+        LEAD(position, 1, 0) OVER further_first AS position_below,
+        MAX(position) OVER further_first AS furthest,
+        MIN(entered_at) OVER further_first AS reached_at
+    FROM firsts
+    WINDOW further_first AS (PARTITION BY opportunity_id, pipeline ORDER BY position DESC)
+),
+entered AS (
+    SELECT
+        r.opportunity_id,
+        r.stage,
+        t.slot,
+        r.age,
+        r.has_part_of_day,
+        CASE WHEN r.exit_kind IN ('advanced', 'won') THEN 1 ELSE 0 END AS forward,
+        CASE WHEN r.exit_kind IN ('regressed', 'lost') THEN 1 ELSE 0 END AS otherwise,
+        CASE WHEN r.furthest > r.position OR o.status = 'won' THEN 1 ELSE 0 END AS advanced,
+        o.status
+    FROM reached AS r
+    INNER JOIN slots AS t ON r.entered_at >= t.starts_at AND r.entered_at < t.ends_at
+    INNER JOIN opportunities AS o USING (opportunity_id)
+    WHERE r.stage IS NOT NULL
+),
+filled AS (
+    SELECT r.opportunity_id, s.stage, t.slot, CASE WHEN r.furthest > s.position THEN 1 ELSE 0 END AS passed
+    FROM reached AS r
+    INNER JOIN slots AS t ON r.reached_at >= t.starts_at AND r.reached_at < t.ends_at
+    INNER JOIN stages AS s ON r.pipeline = s.pipeline AND s.position > r.position_below AND s.position <= r.position
+    WHERE s.kind = 'open'
+),
+entered_of_members AS (
+    SELECT
+        member_number,
+        stage,
+        slot,
+        age,
+        COUNT(*) AS entered,
+        SUM(advanced) AS advanced,
+        SUM(CASE WHEN status = 'won' THEN 1 ELSE 0 END) AS won,
+        SUM(CASE WHEN advanced = 0 AND status = 'lost' THEN 1 ELSE 0 END) AS lost,
+        SUM(CASE WHEN advanced = 0 AND status = 'open' THEN 1 ELSE 0 END) AS still_open,
+        SUM(forward) AS forward,
+        SUM(otherwise) AS otherwise,
+        SUM(CASE WHEN forward + otherwise = 0 THEN has_part_of_day ELSE 0 END) AS censored_within_day
+    FROM (
+        SELECT UNNEST(m.member_numbers) AS member_number, e.*
+        FROM entered AS e
+        INNER JOIN memberships AS m USING (opportunity_id)
+    ) AS expanded
+    GROUP BY member_number, stage, slot, age
+),
+filled_of_members AS (
+    SELECT member_number, stage, slot, COUNT(*) AS reached, SUM(passed) AS passed
+    FROM (
+        SELECT UNNEST(m.member_numbers) AS member_number, f.*
+        FROM filled AS f
+        INNER JOIN memberships AS m USING (opportunity_id)
+    ) AS expanded
+    GROUP BY member_number, stage, slot
+),
+filled_cells AS (
+    SELECT p.period, f.member_number, f.stage, SUM(f.reached) AS reached, SUM(f.passed) AS passed
+    FROM filled_of_members AS f
+    INNER JOIN slots_of_periods AS p USING (slot)
+    GROUP BY p.period, f.member_number, f.stage
+),
+ages AS (
+    SELECT
+        p.period,
+        e.member_number,
+        e.stage,
+        e.age,
+        SUM(e.entered) AS entered,
+        SUM(e.advanced) AS advanced,
+        SUM(e.won) AS won,
+        SUM(e.lost) AS lost,
+        SUM(e.still_open) AS still_open,
+        SUM(e.forward) AS forward,
+        SUM(e.otherwise) AS otherwise,
+        SUM(e.censored_within_day) AS censored_within_day
+    FROM entered_of_members AS e
+    INNER JOIN slots_of_periods AS p USING (slot)
+    GROUP BY p.period, e.member_number, e.stage, e.age
+),
+entered_cells AS (
+    SELECT
+        period,
+        member_number,
+        stage,
+        SUM(entered) AS entered,
+        SUM(advanced) AS advanced,
+        SUM(won) AS won,
+        SUM(lost) AS lost,
+        SUM(still_open) AS still_open,
+        SUM(forward) AS forward
+    FROM ages
+    GROUP BY period, member_number, stage
+),
+-- The cohort's own hazards: exits ÷ visits at risk, by day of age.
+cohort_risks AS (
+    SELECT
+        a.period,
+        a.member_number,
+        a.stage,
+        a.age,
+        CAST(a.forward AS DOUBLE) AS forward,
+        CAST(a.otherwise AS DOUBLE) AS otherwise,
+        CAST(
+            c.entered
+            - SUM(a.entered) OVER (PARTITION BY a.period, a.member_number, a.stage ORDER BY a.age)
+            + a.forward
+            + a.otherwise
+            + 0.5 * a.censored_within_day AS DOUBLE
+        ) AS at_risk
+    FROM ages AS a
+    INNER JOIN entered_cells AS c USING (period, member_number, stage)
+    CROSS JOIN parameters AS p
+    WHERE c.entered >= p.small_sample
+),
+cohort_hazards AS (
+    SELECT
+        period,
+        member_number,
+        stage,
+        age,
+        at_risk,
+        CASE WHEN forward + otherwise > 0 THEN age + 1 ELSE age END AS followed_days,
+        CASE WHEN at_risk > 0 THEN forward / at_risk ELSE 0 END AS forward_hazard,
+        CASE WHEN at_risk > 0 THEN otherwise / at_risk ELSE 0 END AS other_hazard,
+        CASE WHEN at_risk > 0 THEN (at_risk - forward - otherwise) / at_risk ELSE 1 END AS stay
+    FROM cohort_risks
+),
+cohort_survival AS (
+    SELECT
+        *,
+        EXP(COALESCE(SUM(CASE WHEN stay > 0 THEN LN(stay) ELSE 0 END) OVER (
+            PARTITION BY period, member_number, stage
+            ORDER BY age
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ), 0)) AS staying_before
+    FROM cohort_hazards
+),
+cohort_incidence AS (
+    SELECT
+        *,
+        staying_before * stay AS staying_after,
+        SUM(staying_before * forward_hazard) OVER (
+            PARTITION BY period, member_number, stage
+            ORDER BY age
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS forward_by_then
+    FROM cohort_survival
+),
+followed AS (
+    SELECT
+        period,
+        member_number,
+        stage,
+        MAX(followed_days) AS followed_days,
+        MIN(staying_after) AS staying,
+        MAX(forward_by_then) AS forward
+    FROM cohort_incidence
+    GROUP BY period, member_number, stage
+),
+continuation AS (
+    SELECT stage, LAG(age_days, 1, -1) OVER (PARTITION BY stage ORDER BY age_days) AS age_below, age_days, eventual, standard_error
+    FROM stage_hazards
+),
+continued AS (
+    SELECT
+        f.period,
+        f.member_number,
+        f.stage,
+        COALESCE(f.staying * c.standard_error, 0) AS continued_error,
+        COALESCE(f.staying * c.eventual, 0) AS continued,
+        f.forward + COALESCE(f.staying * c.eventual, 0) AS eventual
+    FROM followed AS f
+    LEFT JOIN continuation AS c ON f.stage = c.stage AND f.followed_days > c.age_below AND f.followed_days <= c.age_days
+),
+outlooks AS (
+    SELECT
+        i.*,
+        c.eventual,
+        c.continued,
+        c.continued_error,
+        CASE WHEN i.staying_after > 0 THEN (c.eventual - i.forward_by_then) / i.staying_after ELSE 0 END AS forward_after
+    FROM cohort_incidence AS i
+    INNER JOIN continued AS c USING (period, member_number, stage)
+),
+variances AS (
+    SELECT
+        period,
+        member_number,
+        stage,
+        eventual,
+        continued,
+        ROW_NUMBER() OVER (PARTITION BY period, member_number, stage ORDER BY age DESC) AS from_last,
+        POWER(continued_error, 2) + SUM(
+            CASE
+                WHEN at_risk > 0
+                    THEN POWER(staying_before, 2) / at_risk * (
+                        forward_hazard * POWER(1 - forward_after, 2)
+                        + other_hazard * POWER(forward_after, 2)
+                        - POWER(forward_hazard * (1 - forward_after) - other_hazard * forward_after, 2)
+                    )
+                ELSE 0
+            END
+        ) OVER (
+            PARTITION BY period, member_number, stage
+            ORDER BY age
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS variance
+    FROM outlooks
+),
+cells AS (
+    SELECT
+        COALESCE(e.period, f.period) AS period,
+        COALESCE(e.member_number, f.member_number) AS member_number,
+        COALESCE(e.stage, f.stage) AS stage,
+        COALESCE(e.entered, 0) AS entered,
+        COALESCE(e.advanced, 0) AS advanced,
+        COALESCE(e.won, 0) AS won,
+        COALESCE(e.lost, 0) AS lost,
+        COALESCE(e.still_open, 0) AS still_open,
+        CAST(e.forward AS DOUBLE) AS forward,
+        CAST(e.entered AS DOUBLE) AS trials,
+        CAST(f.passed AS DOUBLE) / f.reached AS conversion_filled
+    FROM entered_cells AS e
+    FULL JOIN filled_cells AS f ON e.period = f.period AND e.member_number = f.member_number AND e.stage = f.stage
+),
+eventual AS (
+    SELECT
+        v.period,
+        v.member_number,
+        v.stage,
+        LEAST(1, v.eventual) AS eventual,
+        CASE WHEN v.eventual > 0 THEN LEAST(1, v.continued / v.eventual) ELSE 0 END AS extrapolated_share,
+        CASE WHEN v.eventual > 0 AND v.eventual < 1 AND v.variance > 0 THEN v.eventual * (1 - v.eventual) / v.variance ELSE CAST(e.entered AS DOUBLE) END AS trials
+    FROM variances AS v
+    INNER JOIN entered_cells AS e USING (period, member_number, stage)
+    WHERE v.from_last = 1
+)
+SELECT
+    p.period_kind,
+    p.period_start,
+    m.dimension,
+    m.member,
+    c.stage,
+    c.entered,
+    c.advanced,
+    c.won,
+    c.lost,
+    c.still_open,
+    c.forward / c.trials AS conversion_observed,
+    c.conversion_filled,
+    v.eventual AS conversion_eventual,
+    CASE
+        WHEN v.trials > 0
+            THEN GREATEST(0, (v.eventual * v.trials + 1.920729410347062 - 1.959963984540054 * SQRT(v.eventual * (1 - v.eventual) * v.trials + 0.960364705173531)) / (v.trials + 3.841458820694124))
+    END AS eventual_low,
+    CASE
+        WHEN v.trials > 0
+            THEN LEAST(1, (v.eventual * v.trials + 1.920729410347062 + 1.959963984540054 * SQRT(v.eventual * (1 - v.eventual) * v.trials + 0.960364705173531)) / (v.trials + 3.841458820694124))
+    END AS eventual_high,
+    v.extrapolated_share,
+    CASE
+        WHEN c.trials > 0
+            THEN GREATEST(0, (c.forward + 1.920729410347062 - 1.959963984540054 * SQRT(c.forward * (c.trials - c.forward) / c.trials + 0.960364705173531)) / (c.trials + 3.841458820694124))
+    END AS ci_low,
+    CASE
+        WHEN c.trials > 0
+            THEN LEAST(1, (c.forward + 1.920729410347062 + 1.959963984540054 * SQRT(c.forward * (c.trials - c.forward) / c.trials + 0.960364705173531)) / (c.trials + 3.841458820694124))
+    END AS ci_high,
+    s.benchmark_conversion AS benchmark,
+    p.is_partial
+FROM cells AS c
+INNER JOIN reported AS p USING (period)
+INNER JOIN members AS m USING (member_number)
+INNER JOIN stages AS s USING (stage)
+LEFT JOIN eventual AS v USING (period, member_number, stage)

@@ -16,8 +16,8 @@ from models.baselines import OpenPipeline, forecast_baselines
 from models.deal_history import DealHistory, day_date
 from models.landmarks import OpenDeals
 from models.levels import Intervals, Members
-from models.new_business import CreationForecast, Donors, forecast_creations, forecast_new_business, recent_wins
-from models.revenue import WonDeals, forecast_revenue
+from models.new_business import CreationForecast, Donors, NewBusiness, forecast_creations, forecast_new_business, recent_wins
+from models.revenue import WonDeals, forecast_company_total, forecast_revenue
 from models.simulation import PipelineOutlook
 from models.win_probability import FittedModels, WinProbabilities
 
@@ -63,9 +63,13 @@ class CompanyRecord:
         """Positions of the deals that are won."""
         return np.flatnonzero(self.is_won & ~np.isnat(self.closed_on))
 
+    def deals_won_by(self, origin: date) -> np.ndarray:
+        """Positions of the deals won by the end of ``origin``."""
+        return self.won[self.closed_on[self.won] <= np.datetime64(origin, "D")]
+
     def won_by(self, origin: date, members: Members) -> WonDeals:
         """The deals won by the end of ``origin``, with the given members of all deals."""
-        deals = self.won[self.closed_on[self.won] <= np.datetime64(origin, "D")]
+        deals = self.deals_won_by(origin)
         return WonDeals(self.closed_on[deals], self.amount[deals], members.take(deals))
 
     def in_force(self, origin: date) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +94,7 @@ class CompanyRecord:
 
     def median_cycle_days(self, origin: date) -> float:
         """Median days from creation to winning of the deals won by ``origin``; NaN where there are none."""
-        won = self.won[self.closed_on[self.won] <= np.datetime64(origin, "D")]
+        won = self.deals_won_by(origin)
         days = (self.closed_on[won] - self.created_on[won]).astype(float)
         days = days[~np.isnat(self.created_on[won])]
         return float(np.median(days)) if len(days) else float("nan")
@@ -145,12 +149,12 @@ def standing(
     ``members`` are those of all deals (a coarser choice than ``record.members`` is cheaper).
     """
     amount, close_on = record.in_force(origin)
-    won = record.won_by(origin, members)
+    won, groups = record.won_by(origin, members), record.history.groups.deal_group
     stage = np.asarray(record.history.stages, dtype=object)
-    deals = pd.DataFrame(
-        {"stage": np.where(open_then.stage >= 0, stage[np.maximum(open_then.stage, 0)], "unknown"), "amount": amount[open_then.deal]},
-    )
-    wins = pd.DataFrame({"closed_at": won.closed_on.astype("datetime64[us]"), "amount": won.amount})
+    stage_then = np.where(open_then.stage >= 0, stage[np.maximum(open_then.stage, 0)], "unknown")
+    deals = pd.DataFrame({"stage": stage_then, "amount": amount[open_then.deal], "group": groups[open_then.deal]})
+    # An unknown amount is that of wins of the same kind: one product may bring a hundred times what another does.
+    wins = pd.DataFrame({"closed_at": won.closed_on.astype("datetime64[us]"), "amount": won.amount, "group": groups[record.deals_won_by(origin)]})
     ratios = record.final_ratios
     model = fit_amounts(ratios[ratios["closed_on"] <= pd.Timestamp(origin)], prior_deals)
     created = record.created_on[record.created_on <= np.datetime64(origin, "D")]
@@ -160,7 +164,7 @@ def standing(
     return Standing(
         intervals=intervals,
         open_deals=open_then,
-        amounts=expect_amounts(deals, model, wins, origin, prior_deals=prior_deals).assign(amount=deals["amount"]),
+        amounts=expect_amounts(deals, model, wins, origin, by=("group",), prior_deals=prior_deals).assign(amount=deals["amount"]),
         members=own,
         won=won,
         donors=recent_wins(won.closed_on, won.amount, won.members, origin),
@@ -170,16 +174,27 @@ def standing(
 
 
 def revenue_of(result: WinProbabilities, models: FittedModels, at: Standing, *, draws: int, seed: int, shock_sd: float) -> pd.DataFrame:
-    """Rows of revenue_forecast from one method's probabilities at ``intervals.ends``.
+    """Rows of revenue_forecast from one method's probabilities at ``intervals.ends``."""
+    pipeline, new = _ahead(result, models, at)
+    return forecast_revenue(pipeline, new, at.won, at.intervals, draws=draws, seed=seed, shock_sd=shock_sd, method=result.method)
 
-    Raises ValueError where ``result`` was evaluated at other horizons.
+
+def company_total_of(result: WinProbabilities, models: FittedModels, at: Standing, *, shock_sd: float) -> pd.DataFrame:
+    """The company's total by the same method, without drawing: what a replay is scored by."""
+    pipeline, new = _ahead(result, models, at)
+    return forecast_company_total(pipeline, new, at.won, at.intervals, shock_sd=shock_sd, method=result.method)
+
+
+def _ahead(result: WinProbabilities, models: FittedModels, at: Standing) -> tuple[PipelineOutlook, NewBusiness]:
+    """What one method expects of the open deals and of deals not yet created.
+
+    Raises ValueError where ``result`` was evaluated at other horizons than the ends of the intervals.
     """
     if not np.array_equal(result.horizon_days, at.intervals.ends):
         raise ValueError(f"probabilities are for days {result.horizon_days}, the intervals end on days {at.intervals.ends}; evaluate at Intervals.ends")
     p_won = np.diff(rounded(result)[0], axis=1, prepend=0.0).clip(min=0.0)
     pipeline = PipelineOutlook(p_won, at.amounts["amount_if_won"].to_numpy(), at.amounts["amount_cv"].to_numpy(), at.members)
-    new = forecast_new_business(at.creations, newborn_win_curve(models, result.method), at.donors, at.intervals)
-    return forecast_revenue(pipeline, new, at.won, at.intervals, draws=draws, seed=seed, shock_sd=shock_sd, method=result.method)
+    return pipeline, forecast_new_business(at.creations, newborn_win_curve(models, result.method), at.donors, at.intervals)
 
 
 def _stage_probability(record: CompanyRecord, models: FittedModels, open_then: OpenDeals) -> np.ndarray:

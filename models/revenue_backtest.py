@@ -14,7 +14,7 @@ import pandas as pd
 from models.deal_history import day_date
 from models.landmarks import open_deals
 from models.levels import Intervals, Members
-from models.outlook import CompanyRecord, forecast_periods, revenue_of, standing
+from models.outlook import CompanyRecord, company_total_of, forecast_periods, standing
 from models.revenue import HALF_WIDTH_80
 from models.scoring import score_totals
 from models.simulation import excess_shock
@@ -54,8 +54,6 @@ def backtest_revenue(
     calendar: pd.DataFrame,
     *,
     prior_deals: float,
-    draws: int,
-    seed: int,
     shock_sd: float,
 ) -> RevenueBacktest:
     """Replay every method at every origin for the company as a whole and score what is over by the as-of day.
@@ -78,10 +76,7 @@ def backtest_revenue(
         open_then = open_deals(record.history, int(day))
         results = win_probabilities(models, open_then, intervals.ends, horizons_only=True)
         at = standing(record, models, open_then, intervals, origin, company, prior_deals)
-        forecasts = []
-        for result in results.values():
-            revenue = revenue_of(result, models, at, draws=draws, seed=seed, shock_sd=shock_sd)
-            forecasts.append(revenue[revenue["component"] == "total"].rename(columns={"mean": "forecast"}))
+        forecasts = [company_total_of(result, models, at, shock_sd=shock_sd).rename(columns={"mean": "forecast"}) for result in results.values()]
         simple = at.baselines[at.baselines["method"].isin(BASELINES)].rename(columns={"value": "forecast"})
         forecasts.append(simple.assign(p10=np.nan, p90=np.nan, noise_floor=np.nan))
         scored = score_totals(pd.concat(forecasts, ignore_index=True), _actuals(record, company, periods[over], today), origin)

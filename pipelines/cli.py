@@ -2,7 +2,8 @@
 
 What belongs here: arguments, what is printed, exit codes. What does not: the work.
 Exit codes: 0 done; 1 an error of Leadline's own; 2 configuration or arguments; 3 report database; 4 home folder;
-5 another run holds the home folder; 6 exports; 7 a blocking quality check failed; 8 nothing known of what was asked.
+5 another run holds the home folder; 6 exports; 7 a blocking quality check failed; 8 nothing known of what was asked;
+130 stopped by Ctrl-C or SIGTERM.
 """
 
 import sys
@@ -18,8 +19,9 @@ from rich.console import Console
 from models.errors import LeadlineError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="From CRM exports to a published forecast.")
-shown = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+# Without emoji, which rich would make of what stands between two colons, such as the line in FILE:100:.
+shown = Console(highlight=False, soft_wrap=True, emoji=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 DEFAULT_HOME = Path("leadline-home")
 
@@ -73,6 +75,13 @@ def _say_where(outcome) -> None:
         shown.print(line, markup=False)
 
 
+def _say_findings(outcome) -> None:
+    from pipelines.summary import finding_lines
+
+    for line in finding_lines(outcome):
+        shown.print(line, markup=False)
+
+
 @app.command()
 def demo(
     home: HomeOption = DEFAULT_HOME,
@@ -108,11 +117,13 @@ def check(
 ) -> None:
     """Check configuration and data quality only; nothing is published."""
     with _told(debug):
-        from pipelines.summary import finding_lines
+        from pipelines.run import QualityError
 
-        outcome = _run("check_exports", "check", config, exports, home, as_of.date() if as_of else None, "", debug)
-        for line in finding_lines(outcome):
-            shown.print(line, markup=False)
+        try:
+            _say_findings(_run("check_exports", "check", config, exports, home, as_of.date() if as_of else None, "", debug))
+        except QualityError as error:
+            _say_findings(error.outcome)
+            raise
 
 
 @app.command()

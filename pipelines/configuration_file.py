@@ -52,7 +52,7 @@ def read_document(path: Path) -> Document:
     except YAMLError as error:
         raise ConfigurationError(path, [Problem(None, "", "YAML without control characters", str(error).splitlines()[0])]) from error
     if data is None:
-        raise ConfigurationError(path, [Problem(None, "", "at least name, stages and exports; `leadline init` writes a first one", "an empty file")])
+        raise ConfigurationError(path, [Problem(None, "", "at least name, stages and exports; pipelines/demo/salesforce.yaml is one to copy", "an empty file")])
     if not isinstance(node, MappingNode):
         raise ConfigurationError(path, [Problem(1, "", "settings as `name: value`, one a line", shown(data))])
     lines: dict[Place, int] = {}
@@ -110,7 +110,8 @@ def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigurationError(path, [Problem(None, "", "the path of a leadline.yaml; `leadline init` writes a first one", "no such file")]) from None
+        expected = "the path of a leadline.yaml; pipelines/demo/salesforce.yaml is one to copy"
+        raise ConfigurationError(path, [Problem(None, "", expected, "no such file")]) from None
     except IsADirectoryError:
         raise ConfigurationError(path, [Problem(None, "", f"a file, perhaps {path / 'leadline.yaml'}", "a folder")]) from None
     except OSError as error:

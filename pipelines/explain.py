@@ -18,6 +18,8 @@ from pipelines.lake import Lake
 from pipelines.report_db import ReportDatabase
 from quality.tables import EXPORTED
 
+DAYS_SHOWN = 5
+
 
 class NothingKnown(LeadlineError):
     """Neither an opportunity nor a rejected row of that name is known as of the date."""
@@ -32,14 +34,12 @@ def explain(names: list[str], home_folder: Path, as_of: date | None, report_db: 
     """
     home = Home(home_folder.absolute())
     database = ReportDatabase(report_db or home.report_database_url)
-    day = as_of or max(database.as_of_dates(), default=None)
-    if day is None:
-        raise NothingKnown("nothing has been published here", where=str(home.path), remedy="run leadline run, or name another folder with --home")
-    engine = DuckDB(home.spill)
+    day = _published_day(database, as_of, home)
     home.prepare()
+    engine = DuckDB(home.spill)
+    lake = Lake(home.lake, engine, day)
     for name in names:
-        yield f"{name}, as of {day}"
-        lines = [*_rejected(name, database.read("rejected_rows", day)), *_opportunity(name, database, Lake(home.lake, engine, day), engine, day)]
+        lines = [*_rejected(name, database.read("rejected_rows", day), lake, engine), *_opportunity(name, database, lake, engine, day)]
         if not lines:
             raise NothingKnown(
                 f"no opportunity and no rejected row is called {name!r} as of {day}",
@@ -47,10 +47,26 @@ def explain(names: list[str], home_folder: Path, as_of: date | None, report_db: 
                 expected="an opportunity id as exported, or FILE:LINE of a rejected row",
                 remedy="look it up in win_probability or rejected_rows, or ask for another --as-of",
             )
+        yield f"{name}, as of {day}"
         yield from (f"  {line}" for line in lines)
 
 
-def _rejected(name: str, rejected: pd.DataFrame) -> Iterator[str]:
+def _published_day(database: ReportDatabase, as_of: date | None, home: Home) -> date:
+    """The day asked for, or else the newest published; raises NothingKnown where nothing was published for it."""
+    published = database.as_of_dates()
+    if not published:
+        raise NothingKnown("nothing has been published here", where=str(home.path), remedy="run leadline run, or name another folder with --home")
+    if as_of is not None and as_of not in published:
+        raise NothingKnown(
+            f"nothing has been published as of {as_of}",
+            where=database.where,
+            expected=f"a published day; the newest are {', '.join(map(str, published[:-DAYS_SHOWN - 1:-1]))}",
+            remedy=f"ask for one of them, or run leadline run with --as-of {as_of}",
+        )
+    return as_of or published[-1]
+
+
+def _rejected(name: str, rejected: pd.DataFrame, lake: Lake, engine: DuckDB) -> Iterator[str]:
     """Rejected rows that the name means: one by file and line, or all of an opportunity."""
     file, _, line = name.rpartition(":")
     by_place = (rejected["export"] == file) & (rejected["line"].astype(str) == line)
@@ -58,6 +74,16 @@ def _rejected(name: str, rejected: pd.DataFrame) -> Iterator[str]:
         yield f"rejected: {row.export}, line {row.line} ({row.table_name}); first seen {row.first_seen:%Y-%m-%d}, to be mended by {row.fix_by:%Y-%m-%d %H:%M}"
         for reason in json.loads(row.reasons):
             yield f"  {reason['code']}: expected: {reason['expected']}"
+        yield from _unread(row, lake, engine)
+
+
+def _unread(row, lake: Lake, engine: DuckDB) -> Iterator[str]:
+    """The values of a rejected row that could not be read, as they may be shown."""
+    tables = {"known": lake.parquet(f"exported_{row.table_name}"), "asked": pd.DataFrame({"_file": [row.export], "_line": [row.line]})}
+    sql = "SELECT unnest(_set_aside, recursive := true) FROM known SEMI JOIN asked USING (_file, _line) WHERE _verdict = 'rejected'"
+    for aside in engine.arrow(Query(sql, tables)).to_pylist():
+        found = f"{aside['column']}: found {aside['value']!r}; " if aside["column"] else ""
+        yield f"  {found}expected: {aside['expected']}"
 
 
 def _opportunity(name: str, database: ReportDatabase, lake: Lake, engine: DuckDB, day: date) -> Iterator[str]:

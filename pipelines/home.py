@@ -82,10 +82,27 @@ class Home:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise _busy(self.path, self.lock_file) from None
-            file.truncate(0)
-            json.dump({"pid": os.getpid()}, file)
-            file.flush()
+            self._remove_leftovers()
+            with room_for(self.lock_file):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, json.dumps({"pid": os.getpid()}).encode())
             yield
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a run that was killed had not finished; called by the one run that holds the home folder."""
+        for unfinished in (*self.path.glob(f".{self.page.name}.*"), *self.lake.glob("*/*/.*.parquet.*"), *self.spill.glob("duckdb_temp_*")):
+            unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Write ``path`` inside; raises `HomeError` where the disk is full or the file may not be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL or isinstance(error, PermissionError):
+            raise _unwritable(path, error) from error
+        raise
 
 
 @contextmanager

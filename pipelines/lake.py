@@ -4,12 +4,14 @@ What belongs here: the IO manager that stores what an asset returns by its contr
 declared types. What does not: what is computed, and how a query runs (pipelines/engine).
 """
 
+import errno
 import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +19,7 @@ import pyarrow.parquet as pq
 from assets.query import Parquet, Query
 from models.errors import LeadlineError
 from pipelines.engine.duckdb import DuckDB
+from pipelines.home import room_for
 from quality.tables import ALL
 
 
@@ -53,23 +56,35 @@ class Lake(dg.IOManager):
         return Parquet(str(path))
 
     def store(self, table: str, content: Query | pd.DataFrame | pa.Table) -> int:
-        """Write a table and return its number of rows; its contract, where it has one, is imposed."""
+        """Write a table and return its number of rows; its contract, where it has one, is imposed.
+
+        Raises `pipelines.errors.HomeError` where the disk is full or the file may not be written.
+        """
         path = self.path(table)
-        path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
+        with room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                rows = self._write(table, content, beside)
+                os.replace(beside, path)
+            finally:
+                beside.unlink(missing_ok=True)
+        return rows
+
+    def _write(self, table: str, content: Query | pd.DataFrame | pa.Table, beside: Path) -> int:
         contract = ALL.get(table)
         try:
             if contract is None and isinstance(content, pa.Table):
                 pq.write_table(content, beside, compression="zstd")
-                rows = content.num_rows
-            else:
-                query = content if isinstance(content, Query) else Query("SELECT * FROM content", {"content": content})
-                constants = {"as_of": f"DATE '{self._as_of.isoformat()}'"} if contract is not None and table != "parameters" else {}
-                rows = self._engine.write(query, contract, beside, constants)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-        return rows
+                return content.num_rows
+            query = content if isinstance(content, Query) else Query("SELECT * FROM content", {"content": content})
+            constants = {"as_of": f"DATE '{self._as_of.isoformat()}'"} if contract is not None and table != "parameters" else {}
+            return self._engine.write(query, contract, beside, constants)
+        except duckdb.IOException as error:
+            # DuckDB says in words only what the operating system says by number.
+            if os.strerror(errno.ENOSPC) in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(beside)) from error
+            raise
 
     def handle_output(self, context: dg.OutputContext, obj: Query | pd.DataFrame | pa.Table) -> None:
         """Store what the asset returned."""

@@ -17,15 +17,13 @@ import pyarrow as pa
 
 from assets.declare import AS_OF
 from assets.exports.settings import Configuration
-from assets.exports.source import ExportSource
 from assets.query import Engine, Parquet, Query
 from assets.reports.page import TABLES as PAGE_TABLES
 from assets.reports.page import render_page
 from assets.reports.skipped import skipped
 from models.settings import Target
-from pipelines.home import Home, staged_file
+from pipelines.home import staged_file
 from pipelines.lake import read_frame
-from pipelines.report_db import ReportDatabase
 from quality.tables import EXPORTED, PUBLISHED
 
 _LIBRARIES = ("dagster", "duckdb", "great-expectations", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "SQLAlchemy")
@@ -101,7 +99,7 @@ def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.Mate
     counts = file_counts(tables, given.company, given.engine)
     not_computed = skipped(given.company, list(given.source.notes.values()), tables, given.engine)
     as_of_from = given.source.export_date[1] if given.as_of == given.source.export_date[0] else "asked for"
-    log = run_log_row(context.run_id, given.started_at, counts, not_computed, given.as_of, as_of_from)
+    log = run_log_row(context.run.run_id, given.started_at, counts, not_computed, given.as_of, as_of_from)
     shown = {name: read_frame(Path(tables[name].path)) for name in PAGE_TABLES if name != "run_log"} | {"run_log": log.to_pandas()}
     aimed = with_targets(given.company, read_frame(Path(tables["exported_targets"].path)))
     with staged_file(given.home.page) as page:

@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 
+from assets.exports.files import day_in_name
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from pipelines.configuration import load_configuration
@@ -55,7 +56,7 @@ def home(context) -> Iterator[Home]:
 
 @dg.resource(description="The as-of date: the partition of the run.")
 def as_of(context) -> date:
-    return date.fromisoformat(context.dagster_run.tags[PARTITION_TAG])
+    return date.fromisoformat(context.run.tags[PARTITION_TAG])
 
 
 @dg.resource(required_resource_keys={"source", "as_of"}, description="The date of the newest export; nothing in it lies in its future.")
@@ -84,14 +85,23 @@ def progress(_context) -> Callable[[str], None]:
     return lambda told: None
 
 
-@dg.resource(required_resource_keys={"report_database", "as_of"}, description="Rows read per table in the last earlier published run.")
+@dg.resource(
+    required_resource_keys={"report_database", "as_of"}, description="Rows read per table in the last run published for this date or an earlier one."
+)
 def previous_rows(context) -> Mapping[str, int]:
     database, today = context.resources.report_database, context.resources.as_of
-    earlier = [day for day in database.as_of_dates() if day < today]
-    if not earlier:
+    published = [day for day in database.as_of_dates() if day <= today]
+    if not published:
         return {}
-    counts = json.loads(database.read("run_log", earlier[-1]).sort_values("finished_at").iloc[-1]["counts"])
-    return {name: sum(file["read"] for file in files.values()) for name, files in counts.items()}
+    counts = json.loads(database.read("run_log", published[-1]).sort_values("finished_at").iloc[-1]["counts"])
+    return {name: _rows_of(name, {file: count["read"] for file, count in files.items()}) for name, files in counts.items()}
+
+
+def _rows_of(table_name: str, read: Mapping[str, int]) -> int:
+    """Rows of all files of a table; of opportunities, every dated file of which is a whole export, those of the newest day."""
+    days = {file: day_in_name(file) for file in read}
+    newest = max((day for day in days.values() if day), default=None) if table_name == "opportunities" else None
+    return sum(rows for file, rows in read.items() if newest is None or days[file] == newest)
 
 
 @dg.resource(required_resource_keys={"report_database", "as_of"}, description="When rows rejected before were first rejected.")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.declare import AS_OF
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from models.errors import LeadlineError
@@ -24,11 +25,50 @@ from pipelines.resources import PARTITION_TAG, Place
 Progress = Callable[[str], None]
 """Told what has just been computed."""
 
+_MEND_EXPORTS = "mend the rows at the source (leadline check lists them) or export them again; where the export is right, change the setting named above"
+_CHOOSE_LATER = "choose a later as-of date, or correct the dates of creation in the export"
+_REPORT = "this is a fault of Leadline and not of the exports: report it with the lines above"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: its id and as-of date, where that date came from, the company, home and database.
+
+    ``stored`` names the tables that it wrote into the lake; those of a run that was stopped are not all.
+    """
+
+    run_id: str
+    as_of: date
+    as_of_from: str
+    company: Configuration
+    home: Home
+    database: ReportDatabase
+    stored: frozenset[str]
+
+
+class AsOfError(LeadlineError):
+    """The as-of date lies before all dates that Leadline can compute."""
+
+    exit_code = 2
+
 
 class QualityError(LeadlineError):
-    """A blocking check failed; nothing was published and the last good reports stand."""
+    """A blocking check failed; nothing was published and the last good reports stand.
+
+    ``outcome`` is what the run left until then.
+    """
 
     exit_code = 7
+
+    def __init__(self, failed: list[str], remedy: str, outcome: Outcome):
+        self.outcome = outcome
+        super().__init__("\n  ".join(["a check failed, so nothing was published; what was published before stands", *failed]), remedy=remedy)
+
+
+class StoppedError(LeadlineError):
+    """Somebody stopped the run (Ctrl-C, or SIGTERM); nothing was published."""
+
+    exit_code = 130
 
 
 class RunError(LeadlineError):
@@ -37,23 +77,12 @@ class RunError(LeadlineError):
     exit_code = 1
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished run left: its id and as-of date, where that date came from, the company, home and database."""
-
-    run_id: str
-    as_of: date
-    as_of_from: str
-    company: Configuration
-    home: Home
-    database: ReportDatabase
-
-
 def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress, debug: bool = False) -> Outcome:
     """Run a job of pipelines/jobs.py for one as-of date; by default that of the newest export.
 
-    Raises LeadlineError: ConfigurationError, ExportError, HomeBusyError, PublicationError, QualityError, or RunError
-    for what no person outside can mend; with ``debug`` whatever was raised, and Dagster's log. Whatever was published before then still stands.
+    Raises LeadlineError: ConfigurationError, AsOfError, ExportError, HomeError, PublicationError, QualityError, or
+    RunError for what no person outside can mend; with ``debug`` whatever was raised, and Dagster's log. What was
+    published before then still stands.
     """
     from pipelines.definitions import defs
 
@@ -65,6 +94,8 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
         source = ExportSource(Path(place.exports), company)
         export_date, found_in = source.export_date
         chosen = as_of or export_date
+        found_in = "asked for" if as_of else found_in
+        _check_as_of(chosen, found_in)
         job = defs.resolve_job_def(job_name)
         with _instance() as instance:
             result = job.execute_in_process(
@@ -74,9 +105,22 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
                 resources={**job.resource_defs, "place": place, "company": company, "home": home, "source": source, "progress": progress},
                 run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if debug else "CRITICAL"}}}},
             )
+    stored = frozenset(e.asset_key.path[-1] for e in result.all_events if e.is_step_materialization)
+    outcome = Outcome(result.run_id, chosen, found_in, company, home, database, stored)
     if not result.success:
-        raise _failure(result)
-    return Outcome(result.run_id, chosen, "asked for" if as_of else found_in, company, home, database)
+        raise _failure(result, outcome)
+    return outcome
+
+
+def _check_as_of(as_of: date, found_in: str) -> None:
+    first = AS_OF.start.date()
+    if as_of < first:
+        raise AsOfError(
+            f"the as-of date {as_of} is too early",
+            where=found_in,
+            expected=f"a day from {first} on",
+            remedy="ask for a later day with --as-of, or correct the date where it was found",
+        )
 
 
 def _instance() -> dg.DagsterInstance:
@@ -87,27 +131,46 @@ def _instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral()
 
 
-def _failure(result: dg.ExecuteInProcessResult) -> LeadlineError:
+def _failure(result: dg.ExecuteInProcessResult, outcome: Outcome) -> LeadlineError:
     """The error to show for a failed run: what a person can mend goes before what only we can."""
     errors = [e.event_specific_data.error for e in result.all_events if e.is_step_failure or e.is_failure]
     for error in errors:
         known = _known(error)
         if known:
             return known
-    failed = [e.asset_check_evaluation_data for e in result.all_events if e.event_type_value == "ASSET_CHECK_EVALUATION"]
-    failed = [c for c in failed if not c.passed and c.blocking]
+    evaluated = [e.asset_check_evaluation_data for e in result.all_events if e.event_type_value == "ASSET_CHECK_EVALUATION"]
+    failed = [c for c in evaluated if not c.passed and c.blocking]
     if failed:
-        lines = [f"{c.asset_key.path[-1].removeprefix('exported_')}: {c.check_name}: {c.description}" for c in failed]
-        return QualityError(
-            "the data cannot be trusted, so nothing was published; the last good reports stand\n  " + "\n  ".join(lines),
-            remedy="mend the rows at the source (leadline check lists them), or change the threshold named above in the configuration",
-        )
+        return QualityError(_lines(failed), _remedy(failed), outcome)
     steps = [e.step_key for e in result.all_events if e.is_step_failure]
+    if any(e is not None and e.cls_name == dg.DagsterExecutionInterruptedError.__name__ for e in errors):
+        return StoppedError(f"the run was stopped at the step {steps[0]}; what was published before stands", remedy="run again")
     first = next((e for e in errors if e), None)
     while first is not None and first.cause is not None:
         first = first.cause
-    words = first.message.strip() if first else "no reason was recorded"
-    return RunError(f"the step {steps[0] if steps else 'that starts the run'} failed: {words}", remedy="run again with --debug and report what it prints")
+    # The words of an unforeseen error may quote a value of the exports, so only its kind and place are shown.
+    found = f"{first.cls_name or 'an error'}{_place(first.stack)}" if first else "no reason was recorded"
+    return RunError(
+        f"the step {steps[0] if steps else 'that starts the run'} failed: {found}",
+        expected="no error; what was published before stands",
+        remedy="run again with --debug, which shows all of it (values of the exports too), and report it",
+    )
+
+
+def _lines(failed: list[dg.AssetCheckEvaluation]) -> list[str]:
+    return [f"{c.asset_key.path[-1].removeprefix('exported_')}: {c.check_name}: {c.description}" for c in failed]
+
+
+def _remedy(failed: list[dg.AssetCheckEvaluation]) -> str:
+    if any(c.asset_key.path[-1].startswith("exported_") for c in failed):
+        return _MEND_EXPORTS
+    return _CHOOSE_LATER if {c.check_name for c in failed} == {"not_empty"} else _REPORT
+
+
+def _place(stack: list[str]) -> str:
+    """Where the last line of a traceback that is Leadline's own stands, in words."""
+    places = [match for line in stack if (match := re.search(r'File ".*?((?:assets|models|pipelines|quality)/[\w/]+\.py)", line (\d+)', line))]
+    return f" at {places[-1][1]}, line {places[-1][2]}" if places else ""
 
 
 def _known(error) -> LeadlineError | None:

@@ -49,7 +49,7 @@ def finding_lines(outcome: Outcome) -> list[str]:
     lake = Lake(outcome.home.lake, engine, outcome.as_of)
     lines = [f"as of {outcome.as_of} ({outcome.as_of_from})"]
     for name in EXPORTED:
-        if name in outcome.company.exports.tables:
+        if name in outcome.company.exports.tables and f"exported_{name}" in outcome.stored:
             lines += _table_lines(name, outcome.company, engine, {"exported": lake.parquet(f"exported_{name}")})
     return lines
 

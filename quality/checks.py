@@ -34,6 +34,24 @@ BLOCKING = {
 
 _OPPORTUNITIES_ONLY = ("not_empty", "little_open_amount_rejected")
 
+NEWEST_SQL = """
+SELECT count(*) AS read FROM exported WHERE _snapshot IS NOT DISTINCT FROM (SELECT max(_snapshot) FROM exported)
+"""
+"""Rows of the newest snapshot; of all files where none has a date."""
+
+REASONS_SHOWN = 5
+
+REASONS_SQL = """
+WITH reasons AS (
+    SELECT unnest(_reasons) AS code, _file, _line FROM exported WHERE _verdict = 'rejected'
+)
+SELECT code, count(*) AS rejected, arg_min(_file, (_file, _line)) AS file, arg_min(_line, (_file, _line)) AS line
+FROM reasons
+GROUP BY code
+ORDER BY rejected DESC, code
+"""
+"""How many rows each reason rejected, or was noted of besides, and the first of them."""
+
 FLOW_IDENTITY_SQL = """
 SELECT count(*) AS broken
 FROM computed
@@ -67,15 +85,18 @@ def _exported_check(table_name: str, expected_of: Callable[[Company, str], list[
         findings = []
         if counts["read"]:
             findings = engine.arrow(Query(findings_sql(table_name, expected_of(company, table_name), schema.names), tables)).to_pylist()
+        reasons = _reasons_in_words(engine.arrow(Query(REASONS_SQL, tables)).to_pylist(), findings)
+        newest = engine.arrow(Query(NEWEST_SQL, tables)).to_pylist()[0]["read"] if table_name == "opportunities" else counts["read"]
         results = {
             "reconciled": _reconciled(counts, json.loads((schema.metadata or {}).get(FILES_METADATA, b"{}"))),
-            "few_rows_rejected": _few_rejected(counts, company.thresholds),
-            "not_shrunk": _not_shrunk(counts["read"], previous_rows.get(table_name), company.thresholds),
+            "few_rows_rejected": _few_rejected(counts, company.thresholds, reasons),
+            "not_shrunk": _not_shrunk(newest, previous_rows.get(table_name), company.thresholds),
             "no_critical_failure": _no_critical_failure(findings),
         }
         if table_name == "opportunities":
             results["not_empty"] = (counts["read"] > 0, "the export has a header and no rows; export it again, or name another file in the configuration")
-            results["little_open_amount_rejected"] = _little_amount(engine.arrow(Query(OPEN_AMOUNT_SQL, tables)).to_pylist()[0], company.thresholds)
+            amounts = engine.arrow(Query(OPEN_AMOUNT_SQL, tables)).to_pylist()[0]
+            results["little_open_amount_rejected"] = _little_amount(amounts, company.thresholds, reasons if results["few_rows_rejected"][0] else "")
         for code, (passed, words) in results.items():
             yield dg.AssetCheckResult(passed=passed, check_name=code, asset_key=asset, description=words, metadata={k: int(v) for k, v in counts.items()})
         by_code = {f["expectation"]: f for f in findings}
@@ -101,28 +122,47 @@ def _reconciled(counts: Mapping[str, int], read: Mapping[str, int]) -> tuple[boo
     return total == judged == counts["read"], words
 
 
-def _few_rejected(counts: Mapping[str, int], limits: Thresholds) -> tuple[bool, str]:
+def _reasons_in_words(reasons: Iterable[Mapping], findings: Iterable[Mapping]) -> str:
+    """One line per reason that rejected rows, most frequent first: how many, the first, what was expected, what to do."""
+    known = {f["expectation"]: f for f in findings if f["severity"] != "warning"}
+    lines = [
+        f"\n    {r['code']}: {_rows(r['rejected'])}, the first at {r['file']}, line {r['line']}; "
+        f"expected: {known[r['code']]['meaning']}; to do: {known[r['code']]['remedy']}"
+        for r in reasons
+        if r["code"] in known
+    ]
+    return "".join(lines[:REASONS_SHOWN]) + (f"\n    and {len(lines) - REASONS_SHOWN} more reasons" if len(lines) > REASONS_SHOWN else "")
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _few_rejected(counts: Mapping[str, int], limits: Thresholds, reasons: str) -> tuple[bool, str]:
     current = counts["read"] - counts["superseded"]
     share = counts["rejected"] / current if current else 0.0
-    words = f"{counts['rejected']} of {current} rows rejected ({share:.1%}; at most {limits.rejected_rows_share:.1%}, thresholds.rejected_rows_share)"
-    return share <= limits.rejected_rows_share, words
+    is_few = share <= limits.rejected_rows_share
+    words = f"{counts['rejected']:,} of {_rows(current)} rejected ({share:.1%}; at most {limits.rejected_rows_share:.1%}: thresholds.rejected_rows_share)"
+    return is_few, words + ("" if is_few else reasons)
 
 
-def _little_amount(amounts: Mapping, limits: Thresholds) -> tuple[bool, str]:
+def _little_amount(amounts: Mapping, limits: Thresholds, reasons: str) -> tuple[bool, str]:
     total, rejected = float(amounts["open_amount"]), float(amounts["rejected_amount"])
     share = rejected / total if total else 0.0
+    is_little = share <= limits.rejected_open_amount_share
     words = (
-        f"{rejected:,.2f} of {total:,.2f} open amount rejected ({share:.1%}; at most {limits.rejected_open_amount_share:.1%}, "
+        f"{rejected:,.2f} of {total:,.2f} open amount rejected ({share:.1%}; at most {limits.rejected_open_amount_share:.1%}: "
         "thresholds.rejected_open_amount_share)"
     )
-    return share <= limits.rejected_open_amount_share, words
+    return is_little, words + ("" if is_little else reasons)
 
 
 def _not_shrunk(read: int, before: int | None, limits: Thresholds) -> tuple[bool, str]:
     if not before:
-        return True, f"{read} rows; no earlier published run to compare with"
-    words = f"{read} rows after {before} in the last published run (at least {1 - limits.shrunk_export_share:.0%} of it, thresholds.shrunk_export_share)"
-    return read >= before * (1 - limits.shrunk_export_share), words
+        return True, f"{_rows(read)}; no published run to compare with"
+    least = 1 - limits.shrunk_export_share
+    words = f"{_rows(read)} after {before:,} in the last published run (at least {least:.0%} of them: thresholds.shrunk_export_share)"
+    return read >= before * least, words
 
 
 def _no_critical_failure(findings: Iterable[Mapping]) -> tuple[bool, str]:
@@ -139,6 +179,8 @@ def _computed_check(contract: sa.Table) -> dg.AssetChecksDefinition:
     specs = [dg.AssetCheckSpec("conforms", asset=contract.name, blocking=True, description="keys are unique, required values are there, values are in their bounds")]
     if contract.name == "funnel_flow":
         specs.append(dg.AssetCheckSpec("stock_flow_identity", asset=contract.name, blocking=True, description="opening + entered − left = closing in every row"))
+    if contract.name == "opportunities":
+        specs.append(dg.AssetCheckSpec("not_empty", asset=contract.name, blocking=True, description="there was an opportunity by the as-of date"))
 
     @dg.multi_asset_check(name=f"checks_of_{contract.name}", specs=specs, ins={"computed": dg.AssetIn(contract.name)})
     def check(computed: Parquet, engine: dg.ResourceParam[Engine]) -> Iterable[dg.AssetCheckResult]:
@@ -150,6 +192,10 @@ def _computed_check(contract: sa.Table) -> dg.AssetChecksDefinition:
             yield dg.AssetCheckResult(
                 passed=count == 0, check_name="stock_flow_identity", asset_key=contract.name, description=f"{count} rows do not balance"
             )
+        if contract.name == "opportunities":
+            count = engine.arrow(Query("SELECT count(*) AS known FROM computed", {"computed": computed})).to_pylist()[0]["known"]
+            words = f"{count:,} opportunities" if count else "no opportunity is known as of this date; all were created later or are deleted"
+            yield dg.AssetCheckResult(passed=count > 0, check_name="not_empty", asset_key=contract.name, description=words)
 
     return check
 

@@ -13,7 +13,7 @@ def findings_sql(table_name: str, expectations: Iterable[Expectation], columns: 
     """SELECT over the judged table that queries know as ``relation``: one row per expectation (code, severity, checked, failed, meaning, remedy).
 
     ``columns`` are those that it has; an expectation of another column is left out. Codes found in
-    ``_reasons`` that no expectation declares (values that could not be read) come as severity reject.
+    ``_reasons`` that no expectation declares are of values that could not be read.
     """
     there = set(columns)
     wanted = [e for e in expectations if e.column in there]
@@ -32,13 +32,15 @@ def findings_sql(table_name: str, expectations: Iterable[Expectation], columns: 
     SELECT
         {_text(table_name)} AS table_name,
         coalesce(d.code, f.code) AS expectation,
-        coalesce(d.severity, 'reject') AS severity,
+        -- A value that cannot be read rejects its row where a missing one would.
+        coalesce(d.severity, m.severity, CASE WHEN f.code = 'ragged_row' THEN 'reject' ELSE 'warning' END) AS severity,
         coalesce(c.checked, (SELECT count(*) FROM {relation})) AS checked,
         coalesce(f.failed, 0) AS failed,
         coalesce(d.meaning, replace(f.code, '_', ' ') || ': the value can be read in one of the declared forms') AS meaning,
         coalesce(d.remedy, 'correct the value at the source, or declare its form in the configuration') AS remedy
     FROM (SELECT * FROM declared WHERE code IS NOT NULL) AS d
     FULL JOIN failed AS f ON f.code = d.code
+    LEFT JOIN declared AS m ON m.code = replace(f.code, 'unreadable_', 'missing_')
     LEFT JOIN checked AS c ON c.code = d.code
     ORDER BY 2
     """

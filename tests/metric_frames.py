@@ -159,15 +159,15 @@ def core_tables(
     return {name: conformed(frame.reset_index(drop=True), CORE.tables[name]) for name, frame in frames.items()}
 
 
-def computed(tables: Mapping[str, pa.Table], folder: Path) -> dict[str, pd.DataFrame]:
-    """Every metric table over the core tables ``tables``, as the lake stores it by its contract (amounts as float)."""
+def computed(tables: Mapping[str, pa.Table], folder: Path, names: tuple[str, ...] = METRIC_ORDER) -> dict[str, pd.DataFrame]:
+    """The metric tables ``names`` over the core tables ``tables``, as the lake stores them by contract (amounts as float)."""
     engine, given = DuckDB(folder), dict(tables)
     as_of = tables["parameters"]["as_of"][0].as_py()
-    for name in METRIC_ORDER:
+    for name in names:
         path = folder / f"{name}.parquet"
         engine.write(metric_query(name, given), METRICS.tables[name], path, {"as_of": f"DATE '{as_of}'"})
         given[name] = Parquet(str(path))
-    return {name: pd.read_parquet(folder / f"{name}.parquet").pipe(_with_float_amounts) for name in METRIC_ORDER}
+    return {name: pd.read_parquet(folder / f"{name}.parquet").pipe(_with_float_amounts) for name in names}
 
 
 def _with_float_amounts(table: pd.DataFrame) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def working_days(first: date, last: date, country: str | None) -> pd.DataFrame:
     weekend day that the country works in exchange.
     """
     days = pd.date_range(first, last, freq="D")
-    is_working = days.dayofweek < 5
+    is_working = days.day_of_week < 5
     if country:
         known = holidays.country_holidays(country, years=range(first.year, last.year + 1))
         is_working = is_working & ~days.isin(pd.DatetimeIndex(sorted(known)))

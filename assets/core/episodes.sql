@@ -36,7 +36,10 @@ logged AS (
     GROUP BY opportunity_id
 ),
 -- A value of the row itself holds from the beginning where no history says otherwise. The expected close date of a
--- closed deal is overwritten at closing and tells nothing.
+-- closed deal is overwritten at closing and tells nothing, unless its changes are exported.
+tracked AS (
+    SELECT count(*) > 0 AS close_dates FROM exported_field_history WHERE _verdict = 'accepted' AND field = 'expected_close_date'
+),
 from_row AS (
     SELECT
         v.opportunity_id,
@@ -45,10 +48,11 @@ from_row AS (
         CASE WHEN NOT coalesce(l.has_amount, FALSE) AND NOT coalesce(f.has_amount, FALSE) THEN v.amount END AS amount,
         CASE
             WHEN NOT coalesce(l.has_expected_close_date, FALSE) AND NOT coalesce(f.has_expected_close_date, FALSE)
-                 AND coalesce(v.status, 'open') = 'open' THEN v.expected_close_date
+                 AND (t.close_dates OR coalesce(v.status, 'open') = 'open') THEN v.expected_close_date
         END AS expected_close_date,
         CASE WHEN NOT coalesce(l.has_owner, FALSE) AND NOT coalesce(f.has_owner, FALSE) THEN v.owner_id END AS owner_id
     FROM opportunity_versions AS v
+    CROSS JOIN tracked AS t
     LEFT JOIN logged AS l ON l.opportunity_id = v.opportunity_id
     LEFT JOIN firsts AS f ON f.opportunity_id = v.opportunity_id
     WHERE v.is_known OR v.is_current

@@ -43,7 +43,7 @@ def _read_and_judge(
 ) -> pa.Table:
     typed = source.typed(table_name)
     rates = exchange_rates(company, source.typed("exchange_rates").rows, as_of)
-    known = NO_PARENTS if parents is None else engine.arrow(Query(PARENTS_SQL, {"exported_opportunities": parents}))
+    known = NO_PARENTS if parents is None or not typed.rows.num_rows else engine.arrow(Query(PARENTS_SQL, {"exported_opportunities": parents}))
     judged = judge(table_name, typed.rows, typed.faults, company, engine, export_date, Judged(known, owners, rates))
     return judged.replace_schema_metadata(rows_read(typed))
 

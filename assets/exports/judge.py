@@ -11,6 +11,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from assets.exports.settings import Configuration
@@ -129,18 +130,71 @@ def judge(
     contract = EXPORTED[table_name]
     rows = rows.append_column("_row", pa.array(np.arange(rows.num_rows, dtype=np.int64)))
     expected = expected_of(company, table_name)
-    judged = engine.arrow(Query(_judging_sql(table_name, contract), _inputs(table_name, rows, company, export_date, neighbours)))
-    places = rows.select(["_file", "_line", "_row"]).to_pandas()
-    unread = faults.to_pandas().merge(places, on=["_file", "_line"], how="inner", validate="m:1")
-    failures = _failures(judged, unread, expected)
-    keyed = judged.append_column("_changed_at", judged["updated_at"] if "updated_at" in judged.column_names else pa.nulls(judged.num_rows, pa.timestamp("us")))
-    tables = {"judged": keyed, "failures": failures, "unread": _shown(unread, contract)}
-    return engine.arrow(Query(_verdict_sql(key_columns(contract)), tables))
+    judged = rows
+    if contract.info["rules"]:
+        judging = sql_beside(__file__, f"judging/{table_name if table_name in _OWN_SQL else 'children'}")
+        judged = _with_columns(rows, engine.arrow(Query(judging, _inputs(table_name, rows, company, export_date, neighbours))))
+    unread = _unread(rows, faults)
+    verdicts = engine.arrow(
+        Query(
+            _verdict_sql(key_columns(contract)),
+            {
+                "judged": _what_decides(judged, contract),
+                "failures": _failures(judged, unread, expected),
+                "unread": _shown(unread, contract),
+            },
+        )
+    )
+    return _with_verdicts(judged, verdicts)
 
 
-def _judging_sql(table_name: str, contract: sa.Table) -> str:
-    own = table_name if table_name in _OWN_SQL else "children" if contract.info["rules"] else "plain"
-    return sql_beside(__file__, f"judging/{own}")
+def _with_columns(rows: pa.Table, derived: pa.Table) -> pa.Table:
+    """``rows`` with the derived columns, which come in the order of ``_row``; one of the same name takes its place."""
+    for name in derived.column_names:
+        if name in rows.column_names:
+            rows = rows.set_column(rows.column_names.index(name), name, derived[name])
+        else:
+            rows = rows.append_column(name, derived[name])
+    return rows
+
+
+def _what_decides(judged: pa.Table, contract: sa.Table) -> pa.Table:
+    """The columns by which versions of a row are told apart."""
+    changed = judged["updated_at"] if "updated_at" in judged.column_names else pa.nulls(judged.num_rows, pa.timestamp("us"))
+    return judged.select(["_row", "_snapshot", *key_columns(contract)]).append_column("_changed_at", changed)
+
+
+def _with_verdicts(judged: pa.Table, verdicts: pa.Table) -> pa.Table:
+    """``judged`` with ``_reasons``, ``_set_aside``, ``_verdict`` and ``_is_stale``.
+
+    ``verdicts`` has only the rows of which there is something to say; every other row is accepted without reasons.
+    """
+    place = pa.array(np.full(judged.num_rows, -1, dtype=np.int64))
+    if verdicts.num_rows:
+        positions = np.full(judged.num_rows, -1, dtype=np.int64)
+        positions[verdicts["_row"].to_numpy()] = np.arange(verdicts.num_rows)
+        place = pa.array(positions)
+    place = pc.if_else(pc.equal(place, -1), None, place)
+    said = verdicts.combine_chunks().take(place)
+    nothing = pa.scalar([], pa.list_(pa.string()))
+    columns = {
+        "_reasons": pc.coalesce(said["_reasons"].cast(nothing.type), nothing),
+        "_set_aside": said["_set_aside"],
+        "_verdict": pc.coalesce(said["_verdict"], "accepted"),
+        "_is_stale": pc.coalesce(said["_is_stale"], False),
+    }
+    for name, column in columns.items():
+        judged = judged.append_column(name, column)
+    return judged
+
+
+def _unread(rows: pa.Table, faults: pa.Table) -> pd.DataFrame:
+    """The faults with the position of their row."""
+    if not faults.num_rows:
+        return faults.to_pandas().assign(_row=pd.Series(dtype="int64"))
+    lines = pc.is_in(rows["_line"], pc.unique(faults["_line"]))
+    places = rows.select(["_file", "_line", "_row"]).filter(lines).to_pandas().astype({"_file": "str"})
+    return faults.to_pandas().merge(places, on=["_file", "_line"], how="inner", validate="m:1")
 
 
 def _inputs(table_name: str, rows: pa.Table, company: Configuration, export_date: date, neighbours: Judged) -> Mapping[str, Relation]:
@@ -162,7 +216,7 @@ def _failures(judged: pa.Table, unread: pd.DataFrame, expected: list[Expectation
     """
     required = {e.column for e in expected if e.kind == "present" and e.severity != "warning"}
     rejects = unread["column"].isin(required) | (unread["code"] == "ragged_row")
-    hidden = set(zip(unread["_row"], unread["column"]))
+    hidden = set(zip(unread["_row"], unread["column"], strict=True))
     parts = [pd.DataFrame({"_row": unread["_row"], "code": unread["code"], "rejects": rejects})]
     findings = find(_for_expectations(judged, expected), expected)
     for finding in findings:
@@ -195,7 +249,7 @@ def _for_expectations(judged: pa.Table, expected: Iterable[Expectation]) -> pd.D
 
 
 def _verdict_sql(keys: list[str]) -> str:
-    """SELECT of every judged row with its verdict; rows are versions of one another if their keys are equal."""
+    """SELECT of the verdicts on rows with reasons or several versions: those whose keys are equal."""
     key = ", ".join(keys)
     complete = " AND ".join(f"{k} IS NOT NULL" for k in keys)
     newest = "j._snapshot DESC NULLS LAST, j._changed_at DESC NULLS LAST, j._row DESC"
@@ -222,7 +276,7 @@ def _verdict_sql(keys: list[str]) -> str:
         LEFT JOIN reasons AS r ON r._row = j._row
     )
     SELECT
-        j.* EXCLUDE (_changed_at),
+        j._row,
         coalesce(r.reasons, []) AS _reasons,
         a.set_aside AS _set_aside,
         CASE
@@ -235,5 +289,6 @@ def _verdict_sql(keys: list[str]) -> str:
     LEFT JOIN reasons AS r ON r._row = j._row
     LEFT JOIN aside AS a ON a._row = j._row
     LEFT JOIN versions AS v ON v._row = j._row
+    WHERE r._row IS NOT NULL OR a._row IS NOT NULL OR v._row IS NOT NULL
     ORDER BY j._row
     """

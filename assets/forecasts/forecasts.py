@@ -30,7 +30,6 @@ from quality.tables.forecasts import FORECASTS
 
 GROUP = "forecasts"
 DAY_HORIZONS = (30, 60, 90)
-BACKTEST_DRAWS = 500
 
 _TABLES = ("win_probability", "win_timing", "revenue_forecast", "forecast_baselines", "forecast_accuracy", "deal_accuracy", "method_choice")
 
@@ -71,9 +70,7 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
 
     scores = backtest_deals(record.history, fitted, settings.origins)
     choice = choose_method(scores, settings.seed)
-    replayed = backtest_revenue(
-        record, fitted, scores.origin_days, calendar, prior_deals=settings.prior_deals, draws=BACKTEST_DRAWS, seed=settings.seed, shock_sd=settings.shock_prior
-    )
+    replayed = backtest_revenue(record, fitted, scores.origin_days, calendar, prior_deals=settings.prior_deals, shock_sd=settings.shock_prior)
     shock = replayed.shock_sd(choice.method, settings.shock_prior, settings.shock_prior_weight)
     periods = forecast_periods(calendar, as_of, with_weeks=record.median_cycle_days(as_of) < SHORT_CYCLE_DAYS)
     intervals = Intervals.of(periods, as_of)

@@ -76,7 +76,9 @@ def company_record(
     del visits
     states = engine.arrow(Query(EPISODES_SQL, tables)).to_pandas(date_as_object=False)
     ratios = engine.arrow(Query(FINAL_RATIOS_SQL, tables)).to_pandas()
-    ratios["closed_on"] = ratios["closed_on"].dt.normalize()
+    ratios = ratios.assign(
+        opportunity_id=pd.factorize(ratios["opportunity_id"])[0], stage=ratios["stage"].astype("category"), closed_on=ratios["closed_on"].dt.normalize()
+    )
     knows_amounts = "amount" in company.immutable_fields or bool(engine.arrow(Query(AMOUNTS_CHANGE_SQL, tables))["they_do"][0].as_py())
     default = stages[stages["kind"] == "open"].set_index("stage")["default_probability"].astype(float)
     return CompanyRecord(

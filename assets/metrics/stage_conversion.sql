@@ -134,54 +134,45 @@ filled_cells AS (
     INNER JOIN slots_of_periods AS p USING (slot)
     GROUP BY p.period, f.member_number, f.stage
 ),
+entered_cells AS (
+    SELECT
+        ROW_NUMBER() OVER (ORDER BY p.period, e.member_number, e.stage) AS cohort,
+        p.period,
+        e.member_number,
+        e.stage,
+        SUM(e.entered) AS entered,
+        SUM(e.advanced) AS advanced,
+        SUM(e.won) AS won,
+        SUM(e.lost) AS lost,
+        SUM(e.still_open) AS still_open,
+        SUM(e.forward) AS forward
+    FROM entered_of_members AS e
+    INNER JOIN slots_of_periods AS p USING (slot)
+    GROUP BY p.period, e.member_number, e.stage
+),
+-- The cohort's own hazards: exits ÷ visits at risk, by day of age.
 ages AS (
     SELECT
         p.period,
         e.member_number,
         e.stage,
         e.age,
-        SUM(e.entered) AS entered,
-        SUM(e.advanced) AS advanced,
-        SUM(e.won) AS won,
-        SUM(e.lost) AS lost,
-        SUM(e.still_open) AS still_open,
-        SUM(e.forward) AS forward,
-        SUM(e.otherwise) AS otherwise,
-        SUM(e.censored_within_day) AS censored_within_day
+        CAST(SUM(e.entered) AS INTEGER) AS entered,
+        CAST(SUM(e.forward) AS INTEGER) AS forward,
+        CAST(SUM(e.otherwise) AS INTEGER) AS otherwise,
+        CAST(SUM(e.censored_within_day) AS INTEGER) AS censored_within_day
     FROM entered_of_members AS e
     INNER JOIN slots_of_periods AS p USING (slot)
     GROUP BY p.period, e.member_number, e.stage, e.age
 ),
-entered_cells AS (
-    SELECT
-        period,
-        member_number,
-        stage,
-        SUM(entered) AS entered,
-        SUM(advanced) AS advanced,
-        SUM(won) AS won,
-        SUM(lost) AS lost,
-        SUM(still_open) AS still_open,
-        SUM(forward) AS forward
-    FROM ages
-    GROUP BY period, member_number, stage
-),
--- The cohort's own hazards: exits ÷ visits at risk, by day of age.
 cohort_risks AS (
     SELECT
-        a.period,
-        a.member_number,
-        a.stage,
+        c.cohort,
         a.age,
         CAST(a.forward AS DOUBLE) AS forward,
         CAST(a.otherwise AS DOUBLE) AS otherwise,
-        CAST(
-            c.entered
-            - SUM(a.entered) OVER (PARTITION BY a.period, a.member_number, a.stage ORDER BY a.age)
-            + a.forward
-            + a.otherwise
-            + 0.5 * a.censored_within_day AS DOUBLE
-        ) AS at_risk
+        CAST(c.entered - SUM(a.entered) OVER (PARTITION BY c.cohort ORDER BY a.age) + a.forward + a.otherwise AS DOUBLE)
+            + CAST(a.censored_within_day AS DOUBLE) / 2 AS at_risk
     FROM ages AS a
     INNER JOIN entered_cells AS c USING (period, member_number, stage)
     CROSS JOIN parameters AS p
@@ -189,9 +180,7 @@ cohort_risks AS (
 ),
 cohort_hazards AS (
     SELECT
-        period,
-        member_number,
-        stage,
+        cohort,
         age,
         at_risk,
         CASE WHEN forward + otherwise > 0 THEN age + 1 ELSE age END AS followed_days,
@@ -204,7 +193,7 @@ cohort_survival AS (
     SELECT
         *,
         EXP(COALESCE(SUM(CASE WHEN stay > 0 THEN LN(stay) ELSE 0 END) OVER (
-            PARTITION BY period, member_number, stage
+            PARTITION BY cohort
             ORDER BY age
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ), 0)) AS staying_before
@@ -215,22 +204,16 @@ cohort_incidence AS (
         *,
         staying_before * stay AS staying_after,
         SUM(staying_before * forward_hazard) OVER (
-            PARTITION BY period, member_number, stage
+            PARTITION BY cohort
             ORDER BY age
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS forward_by_then
     FROM cohort_survival
 ),
 followed AS (
-    SELECT
-        period,
-        member_number,
-        stage,
-        MAX(followed_days) AS followed_days,
-        MIN(staying_after) AS staying,
-        MAX(forward_by_then) AS forward
+    SELECT cohort, MAX(followed_days) AS followed_days, MIN(staying_after) AS staying, MAX(forward_by_then) AS forward
     FROM cohort_incidence
-    GROUP BY period, member_number, stage
+    GROUP BY cohort
 ),
 continuation AS (
     SELECT stage, LAG(age_days, 1, -1) OVER (PARTITION BY stage ORDER BY age_days) AS age_below, age_days, eventual, standard_error
@@ -238,34 +221,19 @@ continuation AS (
 ),
 continued AS (
     SELECT
-        f.period,
-        f.member_number,
-        f.stage,
+        f.cohort,
         COALESCE(f.staying * c.standard_error, 0) AS continued_error,
         COALESCE(f.staying * c.eventual, 0) AS continued,
         f.forward + COALESCE(f.staying * c.eventual, 0) AS eventual
     FROM followed AS f
-    LEFT JOIN continuation AS c ON f.stage = c.stage AND f.followed_days > c.age_below AND f.followed_days <= c.age_days
-),
-outlooks AS (
-    SELECT
-        i.*,
-        c.eventual,
-        c.continued,
-        c.continued_error,
-        CASE WHEN i.staying_after > 0 THEN (c.eventual - i.forward_by_then) / i.staying_after ELSE 0 END AS forward_after
-    FROM cohort_incidence AS i
-    INNER JOIN continued AS c USING (period, member_number, stage)
+    INNER JOIN entered_cells AS e USING (cohort)
+    LEFT JOIN continuation AS c ON e.stage = c.stage AND f.followed_days > c.age_below AND f.followed_days <= c.age_days
 ),
 variances AS (
     SELECT
-        period,
-        member_number,
-        stage,
-        eventual,
-        continued,
-        ROW_NUMBER() OVER (PARTITION BY period, member_number, stage ORDER BY age DESC) AS from_last,
-        POWER(continued_error, 2) + SUM(
+        cohort,
+        ROW_NUMBER() OVER (PARTITION BY cohort ORDER BY age DESC) AS from_last,
+        SUM(
             CASE
                 WHEN at_risk > 0
                     THEN POWER(staying_before, 2) / at_risk * (
@@ -276,14 +244,26 @@ variances AS (
                 ELSE 0
             END
         ) OVER (
-            PARTITION BY period, member_number, stage
+            PARTITION BY cohort
             ORDER BY age
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS variance
-    FROM outlooks
+    FROM (
+        SELECT
+            i.cohort,
+            i.age,
+            i.at_risk,
+            i.forward_hazard,
+            i.other_hazard,
+            i.staying_before,
+            CASE WHEN i.staying_after > 0 THEN (c.eventual - i.forward_by_then) / i.staying_after ELSE 0 END AS forward_after
+        FROM cohort_incidence AS i
+        INNER JOIN continued AS c USING (cohort)
+    ) AS outlooks
 ),
 cells AS (
     SELECT
+        e.cohort,
         COALESCE(e.period, f.period) AS period,
         COALESCE(e.member_number, f.member_number) AS member_number,
         COALESCE(e.stage, f.stage) AS stage,
@@ -300,14 +280,17 @@ cells AS (
 ),
 eventual AS (
     SELECT
-        v.period,
-        v.member_number,
-        v.stage,
-        LEAST(1, v.eventual) AS eventual,
-        CASE WHEN v.eventual > 0 THEN LEAST(1, v.continued / v.eventual) ELSE 0 END AS extrapolated_share,
-        CASE WHEN v.eventual > 0 AND v.eventual < 1 AND v.variance > 0 THEN v.eventual * (1 - v.eventual) / v.variance ELSE CAST(e.entered AS DOUBLE) END AS trials
-    FROM variances AS v
-    INNER JOIN entered_cells AS e USING (period, member_number, stage)
+        c.cohort,
+        LEAST(1, c.eventual) AS eventual,
+        CASE WHEN c.eventual > 0 THEN LEAST(1, c.continued / c.eventual) ELSE 0 END AS extrapolated_share,
+        CASE
+            WHEN c.eventual > 0 AND c.eventual < 1 AND v.variance + POWER(c.continued_error, 2) > 0
+                THEN c.eventual * (1 - c.eventual) / (v.variance + POWER(c.continued_error, 2))
+            ELSE CAST(e.entered AS DOUBLE)
+        END AS trials
+    FROM continued AS c
+    INNER JOIN variances AS v USING (cohort)
+    INNER JOIN entered_cells AS e USING (cohort)
     WHERE v.from_last = 1
 )
 SELECT
@@ -347,4 +330,4 @@ FROM cells AS c
 INNER JOIN reported AS p USING (period)
 INNER JOIN members AS m USING (member_number)
 INNER JOIN stages AS s USING (stage)
-LEFT JOIN eventual AS v USING (period, member_number, stage)
+LEFT JOIN eventual AS v USING (cohort)

@@ -207,7 +207,10 @@ SELECT
         WHEN r.closed > 0
             THEN LEAST(1, (r.won + 1.920729410347062 + 1.959963984540054 * SQRT(r.won * r.lost / r.closed + 0.960364705173531)) / (r.closed + 3.841458820694124))
     END AS win_rate_high,
-    CAST(r.won_amount AS DOUBLE) / NULLIF(CAST(r.won_amount + r.lost_amount AS DOUBLE), 0) AS win_rate_value,
+    -- Where no lost deal has an amount (it is filled in at winning only) the share of value is not known.
+    CASE
+        WHEN r.lost = 0 OR r.lost_amount > 0 THEN CAST(r.won_amount AS DOUBLE) / NULLIF(CAST(r.won_amount + r.lost_amount AS DOUBLE), 0)
+    END AS win_rate_value,
     CAST(r.created_won AS DOUBLE) / NULLIF(r.created, 0) AS win_rate_created,
     r.won_amount,
     r.mean_amount,

@@ -29,10 +29,20 @@ _PLAYBOOK: dict[Language, dict[str, tuple[str, str]]] = {
     },
 }
 
+_WITHOUT_REFERENCE: dict[Language, dict[str, str]] = {
+    "en": {"zombie": "nothing for {observed} days"},
+    "zh": {"zombie": "{observed} 天无任何动作"},
+}
+
 
 def playbook(language: Language) -> pd.DataFrame:
-    """What playbook.md E says of each signal: signal, evidence (with places for figures), suggested_action."""
-    return pd.DataFrame([(signal, *words) for signal, words in _PLAYBOOK[language].items()], columns=["signal", "evidence", "suggested_action"])
+    """What playbook.md E says of each signal.
+
+    Columns: signal, evidence (with places for figures), evidence_alone (the same where there is no reference, such as an
+    expected close date that has passed), suggested_action.
+    """
+    rows = [(signal, evidence, _WITHOUT_REFERENCE[language].get(signal, evidence), action) for signal, (evidence, action) in _PLAYBOOK[language].items()]
+    return pd.DataFrame(rows, columns=["signal", "evidence", "evidence_alone", "suggested_action"])
 
 
 @table_asset(FORECASTS.tables["risk_list"], "reports")

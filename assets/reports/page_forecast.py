@@ -287,7 +287,12 @@ def _signal(accuracy: pd.DataFrame, figures: Figures) -> list[str]:
     if which.empty:
         return []
     row = which.iloc[0]
-    key = "signal.none" if row["method"] in ("base_rate", "closing_time") else "signal.some" if row["gain_low"] > 0 else "signal.uncertain"
+    if row["method"] in ("base_rate", "closing_time"):
+        key = "signal.none"
+    elif is_missing(row["gain_low"]):
+        key = "signal.unjudged"
+    else:
+        key = "signal.some" if row["gain_low"] > 0 else "signal.uncertain"
     return [
         figures.say(
             key,

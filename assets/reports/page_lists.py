@@ -118,7 +118,7 @@ def deals_of_period(tables: Mapping[str, pd.DataFrame], period: Period, figures:
 
 
 def stalled_deals(tables: Mapping[str, pd.DataFrame], figures: Figures) -> tuple[Listing, str]:
-    """Deals on the risk list, the largest amount first, each with all its signals; and their amounts together."""
+    """Deals on the risk list, the largest amount first, each with all its signals; and their known amounts together."""
     risks = tables["risk_list"]
     by_deal = risks.groupby("opportunity_id", sort=True).agg(
         stage=("stage", "first"), owner_id=("owner_id", "first"), amount=("amount", "first")
@@ -136,7 +136,8 @@ def stalled_deals(tables: Mapping[str, pd.DataFrame], figures: Figures) -> tuple
         }
         for opportunity_id, deal in first.to_dict("index").items()
     ]
-    return Listing(rows, len(by_deal)), figures.amount(float(by_deal["amount"].sum()))
+    amount = by_deal["amount"].sum(min_count=1)
+    return Listing(rows, len(by_deal)), figures.say("stalled.amount_unknown") if is_missing(amount) else figures.amount(float(amount))
 
 
 def _signal(signal: dict, figures: Figures) -> dict:

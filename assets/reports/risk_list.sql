@@ -1,5 +1,5 @@
 -- Open opportunities that need somebody, by signal (playbook.md E), with the figures that raise it.
--- Inputs: opportunities, stage_visits, stages, playbook (signal, evidence, suggested_action), parameters.
+-- Inputs: opportunities, stage_visits, stages, playbook (signal, evidence, evidence_alone, suggested_action), parameters.
 WITH averages AS (
     -- The stage's own average of the last 12 months where there are enough visits, else the configured benchmark.
     SELECT
@@ -48,7 +48,7 @@ signals AS (
 SELECT
     s.opportunity_id, s.signal, s.stage, s.owner_id, s.amount,
     replace(replace(replace(
-        k.evidence,
+        CASE WHEN s.reference > 0 THEN k.evidence ELSE k.evidence_alone END,
         '{observed}', coalesce(printf('%.0f', s.observed), '?')),
         '{reference}', coalesce(printf('%.0f', s.reference), '?')),
         '{sample}', coalesce(printf('%.0f', s.sample), '0')) AS evidence,

@@ -138,7 +138,7 @@ win_rates = table(
     column("win_rate_count", "share", "won ÷ (won + lost)"),
     column("win_rate_low", "share", "Lower end of its 95 % Wilson interval"),
     column("win_rate_high", "share", "Upper end of its 95 % Wilson interval"),
-    column("win_rate_value", "share", "Amount won ÷ amount won and lost, of deals with an amount"),
+    column("win_rate_value", "share", "Amount won ÷ amount won and lost, of deals with an amount; null where none of those lost has one"),
     column("win_rate_created", "share", "Of those created in the period, won by the as-of date ÷ created"),
     column("won_amount", "amount", "Amount won in the period", required=True),
     column("mean_amount", "amount", "Mean amount of those won"),

@@ -24,6 +24,9 @@ DEALS = 120
 END = date(2026, 6, 30)
 STAGES = ("talk", "offer", "sign")
 
+PERSONAL = ("Zhang San", "Li Si", "Wang Xiaoming", "13800001234", "wang@example.com")
+"""What no message may show: names, phones and addresses of the company's exports."""
+
 CONFIGURATION = f"""\
 name: Tiny
 time_zone: Asia/Shanghai
@@ -175,3 +178,22 @@ def tables(report_database: Path) -> dict[str, list[tuple]]:
     with closing(sqlite3.connect(f"file:{report_database}?mode=ro", uri=True)) as connection:
         order = {name: ", ".join(key_columns(contract)) for name, contract in PUBLISHED.items()}
         return {name: connection.execute(f"SELECT * FROM {name} ORDER BY {keys}").fetchall() for name, keys in order.items()}
+
+
+def refused(said: Said, exit_code: int, *words: str) -> None:
+    """The command ended with ``exit_code`` and said every one of ``words``, no traceback and nothing personal."""
+    assert said.exit_code == exit_code, said.err
+    assert said.err.startswith("leadline: ")
+    missing = [w for w in words if w not in said.err]
+    assert not missing, said.err
+    assert "Traceback" not in said.err
+    assert not [w for w in PERSONAL if w in said.err + said.out]
+
+
+def assert_refused(company: Company, former: dict, exit_code: int, *words: str, more: tuple[str, ...] = ()) -> Said:
+    """A run is refused (see `refused`), prints no result, and what was published is as ``former``."""
+    said = company.run(*more)
+    refused(said, exit_code, *words)
+    assert said.out == ""
+    assert company.published() == former
+    return said

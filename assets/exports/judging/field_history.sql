@@ -1,4 +1,4 @@
--- Adds to every exported field change its typed value and the ok_ columns. Amounts are converted like their deal's.
+-- Derives for every exported field change its typed value and the ok_ columns. Amounts are converted like their deal's.
 -- Inputs: rows, parents, rates, facts.
 WITH typed AS (
     SELECT
@@ -16,7 +16,7 @@ WITH typed AS (
     LEFT JOIN rates AS x ON x.currency = upper(trim(p.currency))
 )
 SELECT
-    d.* EXCLUDE (is_accepted, export_end, rate, old_number, new_number, old_date, new_date),
+    d._row,
     CASE WHEN d.field = 'amount' THEN CAST(d.old_number * d.rate AS DECIMAL(18, 2)) END AS old_amount,
     CASE WHEN d.field = 'amount' THEN CAST(d.new_number * d.rate AS DECIMAL(18, 2)) END AS new_amount,
     CASE WHEN d.field = 'expected_close_date' THEN d.old_date END AS old_date,

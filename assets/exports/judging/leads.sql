@@ -1,6 +1,6 @@
--- Adds the ok_ columns. Inputs: rows, facts.
+-- Derives the ok_ columns. Inputs: rows, facts.
 SELECT
-    r.*,
+    r._row,
     r.captured_at < f.export_end AS ok_captured_past,
     r.recorded_at <= r.captured_at + INTERVAL 24 HOUR AS ok_recorded_in_time
 FROM rows AS r

@@ -1,4 +1,4 @@
--- Adds to every exported opportunity its place in the configuration and one ok_ column per rule of the contract
+-- Derives for every exported opportunity its place in the configuration and one ok_ column per rule of the contract
 -- (true as it should be, false not, null where the rule does not apply).
 -- Inputs: rows, stage_spellings, pipeline_spellings, rates, owners, facts (one row about the company and export).
 WITH piped AS (
@@ -34,8 +34,10 @@ settled AS (
     FROM placed
 )
 SELECT
-    d.* EXCLUDE (stage_kind, flagged, amount, closed_at, only_pipeline, outcome_from, reporting_currency, export_end, has_owners, has_history, has_contract_facts, has_owner_column),
-    d.amount,
+    d._row,
+    d.pipeline_key,
+    d.stage_key,
+    d.status,
     CASE WHEN d.status IN ('won', 'lost') THEN d.closed_at END AS closed_at,
     CAST(d.amount * coalesce(r.rate, 1) AS DECIMAL(18, 2)) AS amount_reporting,
     CASE WHEN d.stage IS NOT NULL THEN d.stage_key IS NOT NULL END AS ok_stage_known,

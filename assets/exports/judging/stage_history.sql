@@ -1,4 +1,4 @@
--- Adds to every exported stage entry its stage key, whether it is a stage at all, and the ok_ columns.
+-- Derives for every exported stage entry its stage key, whether it is a stage at all, and the ok_ columns.
 -- Inputs: rows, parents (one row per opportunity id: pipeline_key, created_at, closed_at, is_accepted),
 -- stage_spellings, rates, facts.
 WITH placed AS (
@@ -15,7 +15,8 @@ WITH placed AS (
     LEFT JOIN parents AS p ON p.opportunity_id = r.opportunity_id
 )
 SELECT
-    d.* EXCLUDE (is_accepted, created_at, closed_at, export_end, currency),
+    d._row,
+    d.pipeline_key,
     s.stage AS stage_key,
     s.kind AS stage_kind,
     CAST(d.amount * coalesce(x.rate, 1) AS DECIMAL(18, 2)) AS amount_reporting,

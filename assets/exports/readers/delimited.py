@@ -113,7 +113,7 @@ def _wrong_encoding(file: ExportFile, encoding: str, lines: int, decoded: int, c
         likely = "; it begins like UTF-16: set encoding: utf-16, or export as UTF-8"
     else:
         end = error.object.rfind(b"\n") + 1 or len(error.object)
-        likely = ""
+        likely = "; export it again as UTF-8, or set the encoding that it has"
         for other in {"utf-8", "gb18030"} - {encoding}:
             try:
                 error.object[:end].decode(other)

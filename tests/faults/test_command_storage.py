@@ -1,0 +1,126 @@
+"""What a person sees when disk or database fail the command, and that the last good reports stay.
+
+What belongs here: such faults through the whole command, at the start and in the middle of a run. What does not: each
+fault of publication by itself (test_publication.py).
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from shutil import disk_usage
+
+import pytest
+
+from pipelines.report_db import ReportDatabase
+from tests.faults.command import END, Company, assert_refused, refused
+
+
+def on_disk(company: Company, disk: Path, free_kilobytes: int) -> Company:
+    """The company with its home folder on ``disk``, which is filled until so much is free."""
+    moved = company.copied(disk / "company")
+    (disk / "filler").write_bytes(b"0" * max(0, disk_usage(disk).free - free_kilobytes * 1024))
+    return moved
+
+
+def when_told(monkeypatch, words: str, fault: Callable[[], None]) -> None:
+    """Bring about ``fault`` as soon as the command shows that the table whose name begins with ``words`` is computed."""
+
+    @contextmanager
+    def progress(_title: str):
+        yield lambda told: fault() if told.startswith(words) else None
+
+    monkeypatch.setattr("pipelines.cli._progress", progress)
+
+
+def leftovers(company: Company) -> list[Path]:
+    """Files in the home folder that were meant to be renamed or removed."""
+    return [path for path in company.home.path.rglob(".*") if path.is_file()]
+
+
+def test_the_disk_is_full_during_publication(company: Company, disk_of):
+    small = on_disk(company, disk_of(8_000), 200)  # enough for the page and not for the tables' log beside it
+    former = small.published()
+    assert_refused(small, former, 3, "the disk is full", "MB are free on the disk of", "free space or move the home folder to a larger disk")
+    assert leftovers(small) == []
+    (small.folder.parent / "filler").unlink()
+    assert small.published() == former
+
+
+@pytest.mark.parametrize("free_kilobytes", [0, 12])
+def test_the_disk_is_full_from_the_start(company: Company, disk_of, free_kilobytes: int):
+    small = on_disk(company, disk_of(8_000), free_kilobytes)
+    assert_refused(small, small.published(), 4, "the disk is full: 0.0 MB are free", "expected: room for the file", "free space or move the home folder")
+    assert leftovers(small) == []
+
+
+@pytest.mark.slow
+def test_the_disk_fills_up_before_the_page_and_the_run_is_repeated(company: Company, disk_of, monkeypatch):
+    small = on_disk(company, disk_of(8_000), 600)
+    former = small.published()
+    disk = small.folder.parent
+    with monkeypatch.context() as patch:
+        when_told(patch, "data_quality", lambda: (disk / "more").write_bytes(b"0" * (disk_usage(disk).free - 60 * 1024)))
+        assert_refused(small, former, 4, "the disk is full", "report.html", "expected: room for the file")
+    assert leftovers(small) == []
+    (disk / "filler").unlink()
+    (disk / "more").unlink()
+    assert small.run().exit_code == 0
+    rerun = small.published()
+    assert {name for name in rerun if rerun[name] != former[name]} <= {"run_log", "page"}
+
+
+def test_a_folder_in_place_of_the_report_file(company: Company):
+    former = company.home.report_database.rename(company.folder / "reports.sqlite")
+    company.home.report_database.mkdir()
+    said = company.run()
+    refused(said, 3, "the path of the report database is a folder", "give the path of a file")
+    assert former.exists()
+
+
+def test_a_report_file_that_is_something_else(company: Company):
+    company.home.report_database.write_text("Dear customer, this is not a database. " * 100, encoding="utf-8")
+    refused(company.run(), 3, "is not a SQLite database, or is damaged", "away")
+    assert company.home.report_database.read_text(encoding="utf-8").startswith("Dear customer")
+
+
+def test_a_home_folder_that_may_not_be_written(company: Company, open_folder, without_rights):
+    moved = company.copied(open_folder / "company")
+    former = moved.published()
+    for folder in (moved.folder, moved.home.path):
+        folder.chmod(0o755 if os.geteuid() == 0 else 0o555)
+    (moved.home.lock_file).chmod(0o444)
+    try:
+        with without_rights():
+            said = moved.run()
+    finally:
+        moved.home.path.chmod(0o755)
+    refused(said, 4, "it cannot be written", "give the user that runs Leadline that right")
+    assert moved.published() == former
+
+
+@pytest.mark.slow
+def test_the_report_file_is_locked(company: Company, monkeypatch):
+    former = company.published()
+    monkeypatch.setattr("pipelines.resources.ReportDatabase", partial(ReportDatabase, wait_seconds=0.2))
+    with closing(sqlite3.connect(company.home.report_database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert_refused(company, former, 3, "another program is writing to the report database", "within 0.2 s", "fuser", "run again")
+    assert leftovers(company) == []
+
+
+@pytest.mark.slow
+def test_the_report_database_goes_away_during_the_run(company: Company, postgres_url, postgres_server, monkeypatch):
+    server = Company(company.folder, postgres_url.render_as_string(hide_password=False))
+    assert server.run().exit_code == 0
+    database = ReportDatabase(postgres_url)
+    page, former = company.home.page.read_bytes(), database.read("revenue_forecast", END)
+    with monkeypatch.context() as patch:
+        when_told(patch, "data_quality", lambda: postgres_server.execute(f"ALTER DATABASE {postgres_url.database} RENAME TO away"))
+        refused(server.run(), 3, f"the server has no database {postgres_url.database}", "createdb", "what was published before is unchanged")
+    postgres_server.execute(f"ALTER DATABASE away RENAME TO {postgres_url.database}")
+    assert company.home.page.read_bytes() == page
+    assert database.read("revenue_forecast", END).equals(former)
+    assert len(database.read("run_log", END)) == 1

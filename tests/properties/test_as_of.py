@@ -1,0 +1,91 @@
+"""What was known at a date is the same whether computed then or replayed later from an export that knows more."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.core_frames import at, judged, on, trusted_tables
+
+END = 100
+STAGES = ("first", "second", "third")
+COMPARED = ("stage_entries", "episodes", "stage_visits", "opportunity_segments")
+STATE = ("opportunity_id", "status", "stage", "stage_entered_at", "owner_id", "amount", "created_at", "closed_at", "expected_close_date", "source")
+
+
+@st.composite
+def deals(draw):
+    """A deal's true course: creation, stage entries, changes of amount, close date and owner, perhaps an outcome."""
+    created = draw(st.integers(0, 60))
+    entered = sorted(draw(st.lists(st.integers(created, END), min_size=1, max_size=4, unique=True)))
+    entered[0] = created
+    stages = draw(st.lists(st.sampled_from(STAGES), min_size=len(entered), max_size=len(entered)))
+    changes = sorted(draw(st.lists(st.integers(created + 1, END), max_size=3, unique=True)))
+    fields = draw(st.lists(st.sampled_from(("amount", "expected_close_date", "owner_id")), min_size=len(changes), max_size=len(changes)))
+    closed = draw(st.none() | st.integers(max(entered[-1], created) + 1, END + 1))
+    return {
+        "entries": list(zip(entered, stages)),
+        "changes": [(day, field, number) for number, (day, field) in enumerate(zip(changes, fields), start=1) if closed is None or day < closed],
+        "closed": closed,
+        "outcome": draw(st.sampled_from(("won", "lost"))),
+    }
+
+
+def _value(field: str, number: int):
+    return {"amount": 1000 + 100 * number, "expected_close_date": on(120 + number), "owner_id": f"owner {number}"}[field]
+
+
+def export_of(day: int, courses: list[dict]) -> dict:
+    """A truthful export at the end of ``day``: present rows, the log of stages, the log of fields."""
+    opportunities, history, fields = [], [], [{"opportunity_id": "another", "field": "expected_close_date", "changed_at": at(0)}]
+    for number, course in enumerate(courses):
+        name = str(number)
+        entries = [(d, s) for d, s in course["entries"] if d <= day]
+        if not entries:
+            continue
+        closed = course["closed"] if course["closed"] is not None and course["closed"] <= day else None
+        current = {field: _value(field, 0) for field in ("amount", "expected_close_date", "owner_id")}
+        for changed, field, value in course["changes"]:
+            if changed > day:
+                continue
+            old, current[field] = current[field], _value(field, value)
+            change = {"opportunity_id": name, "field": field, "changed_at": at(changed)}
+            typed = {"amount": ("old_amount", "new_amount"), "expected_close_date": ("old_date", "new_date")}.get(field, ("old_value", "new_value"))
+            fields.append({**change, typed[0]: old, typed[1]: current[field]})
+        status = "open" if closed is None else course["outcome"]
+        stage = entries[-1][1] if closed is None else course["outcome"]
+        opportunities.append(
+            {
+                "opportunity_id": name, "pipeline_key": "sales", "stage_key": stage, "status": status, "created_at": at(entries[0][0]),
+                "closed_at": None if closed is None else at(closed), "owner_id": current["owner_id"], "amount_reporting": current["amount"],
+                "expected_close_date": current["expected_close_date"], "source": f"source {number % 2}",
+            }
+        )  # fmt: skip
+        logged = entries + ([(closed, course["outcome"])] if closed is not None else [])
+        history += [
+            {"opportunity_id": name, "stage_key": s, "stage_kind": "open" if s in STAGES else s, "entered_at": at(d)} for d, s in logged
+        ]
+    return {"opportunities": judged("opportunities", opportunities), "stage_history": judged("stage_history", history), "field_history": judged("field_history", fields)}
+
+
+@settings(max_examples=12, deadline=None)
+@given(courses=st.lists(deals(), min_size=1, max_size=4), day=st.integers(0, END))
+def test_a_replay_equals_what_was_computed_at_the_time(courses, day):
+    with tempfile.TemporaryDirectory() as spill:
+        then = trusted_tables(export_of(day, courses), on(day), on(day), Path(spill))
+        replayed = trusted_tables(export_of(END + 1, courses), on(day), on(END + 1), Path(spill))
+    for name in COMPARED:
+        assert replayed[name].to_pylist() == then[name].to_pylist(), name
+    assert replayed["opportunities"].select(STATE).to_pylist() == then["opportunities"].select(STATE).to_pylist()
+
+
+@pytest.mark.parametrize("day", [5, 30])
+def test_a_fact_counts_to_the_end_of_its_day_and_not_before(day):
+    course = {"entries": [(0, "first"), (day, "second")], "changes": [], "closed": None, "outcome": "won"}
+    with tempfile.TemporaryDirectory() as spill:
+        before = trusted_tables(export_of(END, [course]), on(day - 1), on(END), Path(spill))["opportunities"].to_pylist()
+        after = trusted_tables(export_of(END, [course]), on(day), on(END), Path(spill))["opportunities"].to_pylist()
+    assert [row["stage"] for row in before] == ["first"]
+    assert [row["stage"] for row in after] == ["second"]

@@ -4,7 +4,7 @@ What belongs here: the forecast of creations, its convolution with the win curve
 recent wins that new wins will resemble. What does not: the win curve itself (semi_markov.py) and drawing (simulation.py).
 
 Monthly creations follow a log-linear Poisson model with a damped trend and yearly harmonics, ridge-penalised, and an
-autoregressive residual (models.md, method 7; damped trend: Gardner and McKenzie 1985, Management Science 31).
+autoregressive residual (docs/forecasting.md; damped trend: Gardner and McKenzie 1985, Management Science 31).
 """
 
 from dataclasses import dataclass

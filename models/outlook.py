@@ -27,7 +27,7 @@ PROBABILITY_DECIMALS = 8
 WEEKS_AHEAD = 6
 MONTHS_AHEAD = 3
 SHORT_CYCLE_DAYS = 45.0
-"""Median cycle below which weeks are forecast too (requirements.md section 6)."""
+"""Median cycle below which weeks are forecast too."""
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def forecast_company_total(
 ) -> pd.DataFrame:
     """The company's total per period without drawing: mean, p10, p90 and noise_floor, for replaying many origins.
 
-    The quantiles are those of the Pearson III with the exact first three cumulants (models.md, method 9), on which the
+    The quantiles are those of the Pearson III with the exact first three cumulants, on which the
     drawn ones are checked; columns as in `forecast_revenue`, of the rows (all, all, total) only.
     """
     rows = []
@@ -121,7 +121,7 @@ def forecast_company_total(
 def noise_floor(variance: np.ndarray, mean_total: np.ndarray) -> np.ndarray:
     """Half-width of the 80 % range that chance alone leaves, as a share of the mean total; NaN where that is 0.
 
-    1.2816 · √(Σ open amount² · (p(1 − p) + p · cv²) + λ_new · E[X²]) ÷ mean total (requirements.md section 6);
+    1.2816 · √(Σ open amount² · (p(1 − p) + p · cv²) + λ_new · E[X²]) ÷ mean total;
     ``variance`` is what stands under the root.
     """
     half_width = HALF_WIDTH_80 * np.sqrt(variance)

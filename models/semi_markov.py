@@ -7,7 +7,7 @@ Each day an open deal advances, regresses, is won, is lost or stays; the chances
 been there, its group and the place of the day in the fiscal quarter. Per stage and cause a ridge Poisson regression is
 fitted on aggregated cells, recent slots weighing more. Hazards are then multiplied by
 (observed + prior) ÷ (expected + prior) of the last two months, for each cause over all stages and then per stage.
-Method: models.md 5 and 6; a multi-state model with competing risks in discrete time.
+Method: docs/forecasting.md; a multi-state model with competing risks in discrete time.
 """
 
 from dataclasses import dataclass

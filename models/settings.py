@@ -115,7 +115,7 @@ class Target(Settings):
 
 
 class Thresholds(Settings):
-    """Limits at which something is flagged or stopped (requirements.md sections 3 to 5)."""
+    """Limits at which something is flagged or stopped."""
 
     overtime_factor: Annotated[float, Field(gt=0)] = 1.5
     overtime_minimum_visits: Annotated[int, Field(ge=1)] = 10
@@ -126,7 +126,6 @@ class Thresholds(Settings):
     rejected_rows_share: Share = 0.05
     rejected_open_amount_share: Share = 0.10
     shrunk_export_share: Share = 0.5
-    plausible_amount_maximum: Annotated[float, Field(gt=0)] = 1e10
 
 
 class Reporting(Settings):
@@ -138,7 +137,7 @@ class Reporting(Settings):
 
 
 class Forecasting(Settings):
-    """How the forecast is fitted, simulated and judged (models.md)."""
+    """How the forecast is fitted, simulated and judged (docs/forecasting.md)."""
 
     origins: Annotated[int, Field(ge=0, le=60)] = 12
     draws: Annotated[int, Field(ge=200, le=20_000)] = 2_000

@@ -211,7 +211,7 @@ def _lognormal_cumulants(log_variance: float) -> tuple[float, float]:
 def pearson_iii_quantiles(mean: float, variance: float, third_cumulant: float, levels: np.ndarray) -> np.ndarray:
     """Quantiles of the Pearson III (shifted gamma) distribution with these cumulants; normal where there is no skew.
 
-    The independent check on the draws: within 0.02 to 0.08 sd of the exact quantiles (models.md, method 9).
+    The independent check on the draws: within 0.02 to 0.08 sd of the exact quantiles (docs/forecasting.md).
     """
     if variance <= 0:
         return np.full(len(levels), mean)

@@ -24,7 +24,7 @@ from models.stage_rates import TRAILING_LANDMARKS, StageRates, fit_stage_rates
 METHODS = ("base_rate", "closing_time", "stage_rates", "semi_markov")
 
 LEAST_CLOSED_DEALS = 60
-"""Closed deals below which only the rates are candidates (models.md, fallback)."""
+"""Closed deals below which only the rates are candidates."""
 
 TIMING_GRID_DAYS = np.array([0, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 545, 730, EVER_DAYS])
 """Days after the origin between which the day of winning is interpolated."""

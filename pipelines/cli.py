@@ -113,14 +113,19 @@ def run(
 
 @app.command()
 def check(
-    config: ConfigOption, exports: ExportsOption, as_of: AsOfOption = None, home: HomeOption = DEFAULT_HOME, debug: DebugOption = False
+    config: ConfigOption,
+    exports: ExportsOption,
+    as_of: AsOfOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    report_db: DatabaseOption = "",
+    debug: DebugOption = False,
 ) -> None:
     """Check configuration and data quality only; nothing is published."""
     with _told(debug):
         from pipelines.run import QualityError
 
         try:
-            _say_findings(_run("check_exports", "check", config, exports, home, as_of.date() if as_of else None, "", debug))
+            _say_findings(_run("check_exports", "check", config, exports, home, as_of.date() if as_of else None, report_db, debug))
         except QualityError as error:
             _say_findings(error.outcome)
             raise

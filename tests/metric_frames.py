@@ -32,6 +32,7 @@ ARROW_TYPES = {
     "time": pa.timestamp("us"),
     "flag": pa.bool_(),
 }
+DEFAULTS = Thresholds()
 METRIC_ORDER = tuple(TopologicalSorter({name: set(tables) & set(METRIC_SQL) for name, tables in METRIC_SQL.items()}).static_order())
 """The metric tables, each after those it reads."""
 
@@ -67,7 +68,7 @@ def calendar_frame(as_of: date, weeks: int = 4, months: int = 6, quarters: int =
     return frame.assign(period_start=frame["period_start"].dt.date, period_end=frame["period_end"].dt.date)
 
 
-def parameters_frame(as_of: date, thresholds: Thresholds = Thresholds()) -> pd.DataFrame:
+def parameters_frame(as_of: date, thresholds: Thresholds = DEFAULTS) -> pd.DataFrame:
     """``parameters``: the as-of date and the thresholds, in one row."""
     limits = thresholds.model_dump(include={c.name for c in CORE.tables["parameters"].columns})
     return pd.DataFrame([{"as_of": as_of, "as_of_end": instant_after(as_of), "export_date": as_of, "language": "en", **limits}])
@@ -76,7 +77,9 @@ def parameters_frame(as_of: date, thresholds: Thresholds = Thresholds()) -> pd.D
 def stages_frame(keys: Iterable[str], benchmark_conversion: float = 0.5, benchmark_days: float | None = None) -> pd.DataFrame:
     """``stages`` of one pipeline with the open stages ``keys`` in their order, won and lost."""
     keys = list(keys)
-    frame = pd.DataFrame({"stage": [*keys, "won", "lost"], "position": [*range(1, len(keys) + 2), 0], "kind": ["open"] * len(keys) + ["won", "lost"]})
+    frame = pd.DataFrame(
+        {"stage": [*keys, "won", "lost"], "position": [*range(1, len(keys) + 2), 0], "kind": ["open"] * len(keys) + ["won", "lost"]}
+    )
     is_open = frame["kind"] == "open"
     return frame.assign(
         pipeline="sales",
@@ -94,13 +97,17 @@ def visits_frame(entries: pd.DataFrame, stages: pd.DataFrame, as_of: date) -> pd
     before, after = deal[["kind", "position"]].shift(1), deal[["kind", "position", "stage", "at"]].shift(-1)
     steps = steps.assign(
         entry_kind=np.select(
-            [before["kind"].isna(), before["kind"] != "open", before["position"] < steps["position"]], ["new", "reopened", "advanced"], "regressed"
+            [before["kind"].isna(), before["kind"] != "open", before["position"] < steps["position"]],
+            ["new", "reopened", "advanced"],
+            "regressed",
         ),
         exited_at=after["at"],
         next_stage=after["stage"],
         next_position=after["position"],
         exit_kind=np.select(
-            [after["kind"].isna(), after["kind"] != "open", after["position"] > steps["position"]], [None, after["kind"], "advanced"], "regressed"
+            [after["kind"].isna(), after["kind"] != "open", after["position"] > steps["position"]],
+            [None, after["kind"], "advanced"],
+            "regressed",
         ),
     )
     visits = steps[steps["kind"] == "open"].rename(columns={"at": "entered_at"})
@@ -121,7 +128,7 @@ def core_tables(
     as_of: date,
     stages: pd.DataFrame,
     members: Mapping[str, Mapping[str, str]] | None = None,
-    thresholds: Thresholds = Thresholds(),
+    thresholds: Thresholds = DEFAULTS,
     **windows: int,
 ) -> dict[str, pa.Table]:
     """Core tables as of ``as_of`` from events (deal, instant, stage) or (deal, instant, stage, amount).
@@ -144,7 +151,9 @@ def core_tables(
     now["closed_at"] = now["at"].where(now["status"] != "open")
     everyone = pd.DataFrame({"opportunity_id": now["opportunity_id"], "dimension": "all", "member": "all"})
     segments = [
-        pd.DataFrame({"opportunity_id": now["opportunity_id"], "dimension": dimension, "member": now["opportunity_id"].map(of).fillna("unassigned")})
+        pd.DataFrame(
+            {"opportunity_id": now["opportunity_id"], "dimension": dimension, "member": now["opportunity_id"].map(of).fillna("unassigned")}
+        )
         for dimension, of in (members or {}).items()
     ]
     frames = {

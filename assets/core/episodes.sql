@@ -102,14 +102,15 @@ carried AS (
         last_value(history IGNORE NULLS) OVER so_far AS history,
         last_value(amount IGNORE NULLS) OVER so_far AS amount,
         last_value(expected_close_date IGNORE NULLS) OVER so_far AS expected_close_date,
-        last_value(owner_id IGNORE NULLS) OVER so_far AS owner_id
+        last_value(owner_id IGNORE NULLS) OVER so_far AS owner_id,
+        lead(changed_at) OVER (PARTITION BY opportunity_id ORDER BY changed_at) AS valid_to
     FROM instants
     WINDOW so_far AS (PARTITION BY opportunity_id ORDER BY changed_at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 )
 SELECT
     opportunity_id,
     changed_at AS valid_from,
-    lead(changed_at) OVER (PARTITION BY opportunity_id ORDER BY changed_at) AS valid_to,
+    valid_to,
     status, stage, amount, expected_close_date, owner_id, history
 FROM carried
 WHERE stage IS NOT NULL

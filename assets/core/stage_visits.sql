@@ -8,18 +8,21 @@ WITH steps AS (
         lead(kind) OVER deal AS next_kind,
         lead(stage) OVER deal AS next_stage,
         lead(position) OVER deal AS next_position,
-        lead(entered_at) OVER deal AS exited_at
+        lead(entered_at) OVER deal AS exited_at,
+        count(*) FILTER (kind = 'open') OVER (
+            PARTITION BY opportunity_id ORDER BY entry_number ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS visit_number
     FROM stage_entries
     WINDOW deal AS (PARTITION BY opportunity_id ORDER BY entry_number)
 ),
 visits AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY opportunity_id ORDER BY entry_number) AS visit_number,
-        row_number() OVER (PARTITION BY opportunity_id, stage ORDER BY entry_number) = 1 AS is_first,
-        row_number() OVER (PARTITION BY opportunity_id, stage ORDER BY entry_number DESC) = 1 AS is_latest
+        lag(entry_number) OVER in_stage IS NULL AS is_first,
+        lead(entry_number) OVER in_stage IS NULL AS is_latest
     FROM steps
     WHERE kind = 'open'
+    WINDOW in_stage AS (PARTITION BY opportunity_id, stage ORDER BY entry_number)
 )
 SELECT
     v.opportunity_id,

@@ -5,6 +5,7 @@ What belongs here: one asset per table of quality/tables/core.py. What does not:
 """
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import dagster as dg
 import pandas as pd
@@ -171,6 +172,6 @@ def _member(segment: str, company: Company) -> str:
 def _amount_band(bounds: tuple[float, ...]) -> str:
     """CASE that names the band of an amount; a bound belongs to the band below it."""
     cases = [f"WHEN amount <= {bounds[0]:.2f} THEN '<= {bounds[0]:,.0f}'"] if bounds else []
-    cases += [f"WHEN amount <= {high:.2f} THEN '{low:,.0f} - {high:,.0f}'" for low, high in zip(bounds, bounds[1:])]
+    cases += [f"WHEN amount <= {high:.2f} THEN '{low:,.0f} - {high:,.0f}'" for low, high in pairwise(bounds)]
     last = f"'> {bounds[-1]:,.0f}'" if bounds else "'any amount'"
     return f"CASE WHEN amount IS NULL THEN NULL {' '.join(cases)} ELSE {last} END"

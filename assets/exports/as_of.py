@@ -1,6 +1,6 @@
 """Chooses the date as of which everything is computed when a run does not say it.
 
-What belongs here: the order of evidence for that date (requirements.md section 1). What does not: reading exports.
+What belongs here: the order of evidence for that date. What does not: reading exports.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -47,24 +47,39 @@ memberships AS (
     GROUP BY s.opportunity_id
 ),
 firsts AS (
-    SELECT
-        v.opportunity_id,
-        s.pipeline,
-        v.stage,
-        v.position,
-        v.entered_at,
-        v.exit_kind,
-        CAST(FLOOR(v.dwell_days) AS BIGINT) AS age,
-        CASE WHEN v.dwell_days > FLOOR(v.dwell_days) THEN 1 ELSE 0 END AS has_part_of_day
+    SELECT v.opportunity_id, s.pipeline, v.position, v.entered_at
     FROM stage_visits AS v
     INNER JOIN stages AS s USING (stage)
     WHERE v.is_first
     UNION ALL
-    SELECT v.opportunity_id, s.pipeline, NULL, v.next_position, MIN(v.exited_at), NULL, NULL, NULL
+    SELECT v.opportunity_id, s.pipeline, v.next_position, MIN(v.exited_at)
     FROM stage_visits AS v
     INNER JOIN stages AS s USING (stage)
     WHERE v.exit_kind = 'won'
     GROUP BY v.opportunity_id, s.pipeline, v.next_position
+),
+progress AS (
+    SELECT opportunity_id, pipeline, MAX(position) AS furthest
+    FROM firsts
+    GROUP BY opportunity_id, pipeline
+),
+entered AS (
+    SELECT
+        v.opportunity_id,
+        v.stage,
+        t.slot,
+        CAST(FLOOR(v.dwell_days) AS BIGINT) AS age,
+        CASE WHEN v.exited_at IS NULL AND v.dwell_days > FLOOR(v.dwell_days) THEN 1 ELSE 0 END AS censored_within_day,
+        CASE WHEN v.exit_kind IN ('advanced', 'won') THEN 1 ELSE 0 END AS forward,
+        CASE WHEN v.exit_kind IN ('regressed', 'lost') THEN 1 ELSE 0 END AS otherwise,
+        CASE WHEN p.furthest > v.position OR o.status = 'won' THEN 1 ELSE 0 END AS advanced,
+        o.status
+    FROM stage_visits AS v
+    INNER JOIN slots AS t ON v.entered_at >= t.starts_at AND v.entered_at < t.ends_at
+    INNER JOIN stages AS s USING (stage)
+    INNER JOIN progress AS p ON v.opportunity_id = p.opportunity_id AND s.pipeline = p.pipeline
+    INNER JOIN opportunities AS o ON v.opportunity_id = o.opportunity_id
+    WHERE v.is_first
 ),
 reached AS (
     SELECT
@@ -74,22 +89,6 @@ reached AS (
         MIN(entered_at) OVER further_first AS reached_at
     FROM firsts
     WINDOW further_first AS (PARTITION BY opportunity_id, pipeline ORDER BY position DESC)
-),
-entered AS (
-    SELECT
-        r.opportunity_id,
-        r.stage,
-        t.slot,
-        r.age,
-        r.has_part_of_day,
-        CASE WHEN r.exit_kind IN ('advanced', 'won') THEN 1 ELSE 0 END AS forward,
-        CASE WHEN r.exit_kind IN ('regressed', 'lost') THEN 1 ELSE 0 END AS otherwise,
-        CASE WHEN r.furthest > r.position OR o.status = 'won' THEN 1 ELSE 0 END AS advanced,
-        o.status
-    FROM reached AS r
-    INNER JOIN slots AS t ON r.entered_at >= t.starts_at AND r.entered_at < t.ends_at
-    INNER JOIN opportunities AS o USING (opportunity_id)
-    WHERE r.stage IS NOT NULL
 ),
 filled AS (
     SELECT r.opportunity_id, s.stage, t.slot, CASE WHEN r.furthest > s.position THEN 1 ELSE 0 END AS passed
@@ -111,7 +110,7 @@ entered_of_members AS (
         SUM(CASE WHEN advanced = 0 AND status = 'open' THEN 1 ELSE 0 END) AS still_open,
         SUM(forward) AS forward,
         SUM(otherwise) AS otherwise,
-        SUM(CASE WHEN forward + otherwise = 0 THEN has_part_of_day ELSE 0 END) AS censored_within_day
+        SUM(censored_within_day) AS censored_within_day
     FROM (
         SELECT UNNEST(m.member_numbers) AS member_number, e.*
         FROM entered AS e
@@ -309,20 +308,32 @@ SELECT
     v.eventual AS conversion_eventual,
     CASE
         WHEN v.trials > 0
-            THEN GREATEST(0, (v.eventual * v.trials + 1.920729410347062 - 1.959963984540054 * SQRT(v.eventual * (1 - v.eventual) * v.trials + 0.960364705173531)) / (v.trials + 3.841458820694124))
+            THEN GREATEST(0, (
+                v.eventual * v.trials + 1.920729410347062
+                - 1.959963984540054 * SQRT(v.eventual * (1 - v.eventual) * v.trials + 0.960364705173531)
+            ) / (v.trials + 3.841458820694124))
     END AS eventual_low,
     CASE
         WHEN v.trials > 0
-            THEN LEAST(1, (v.eventual * v.trials + 1.920729410347062 + 1.959963984540054 * SQRT(v.eventual * (1 - v.eventual) * v.trials + 0.960364705173531)) / (v.trials + 3.841458820694124))
+            THEN LEAST(1, (
+                v.eventual * v.trials + 1.920729410347062
+                + 1.959963984540054 * SQRT(v.eventual * (1 - v.eventual) * v.trials + 0.960364705173531)
+            ) / (v.trials + 3.841458820694124))
     END AS eventual_high,
     v.extrapolated_share,
     CASE
         WHEN c.trials > 0
-            THEN GREATEST(0, (c.forward + 1.920729410347062 - 1.959963984540054 * SQRT(c.forward * (c.trials - c.forward) / c.trials + 0.960364705173531)) / (c.trials + 3.841458820694124))
+            THEN GREATEST(0, (
+                c.forward + 1.920729410347062
+                - 1.959963984540054 * SQRT(c.forward * (c.trials - c.forward) / c.trials + 0.960364705173531)
+            ) / (c.trials + 3.841458820694124))
     END AS ci_low,
     CASE
         WHEN c.trials > 0
-            THEN LEAST(1, (c.forward + 1.920729410347062 + 1.959963984540054 * SQRT(c.forward * (c.trials - c.forward) / c.trials + 0.960364705173531)) / (c.trials + 3.841458820694124))
+            THEN LEAST(1, (
+                c.forward + 1.920729410347062
+                + 1.959963984540054 * SQRT(c.forward * (c.trials - c.forward) / c.trials + 0.960364705173531)
+            ) / (c.trials + 3.841458820694124))
     END AS ci_high,
     s.benchmark_conversion AS benchmark,
     p.is_partial

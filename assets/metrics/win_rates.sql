@@ -155,7 +155,10 @@ followed AS (
         member_number,
         microseconds,
         status,
-        ROW_NUMBER() OVER (PARTITION BY period, member_number ORDER BY microseconds DESC, CASE WHEN status = 'won' THEN 1 ELSE 0 END) AS at_risk
+        ROW_NUMBER() OVER (
+            PARTITION BY period, member_number
+            ORDER BY microseconds DESC, CASE WHEN status = 'won' THEN 1 ELSE 0 END
+        ) AS at_risk
     FROM (
         SELECT UNNEST(m.member_numbers) AS member_number, c.*
         FROM cohorts AS c
@@ -167,7 +170,9 @@ survival AS (
         period,
         member_number,
         microseconds,
-        SUM(CASE WHEN status <> 'won' THEN 0 WHEN at_risk = 1 THEN -1000 ELSE LN(CAST(at_risk - 1 AS DOUBLE) / at_risk) END) OVER (
+        SUM(
+            CASE WHEN status <> 'won' THEN 0 WHEN at_risk = 1 THEN -1000 ELSE LN(CAST(at_risk - 1 AS DOUBLE) / at_risk) END
+        ) OVER (
             PARTITION BY period, member_number
             ORDER BY at_risk DESC
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
@@ -201,11 +206,17 @@ SELECT
     r.win_rate AS win_rate_count,
     CASE
         WHEN r.closed > 0
-            THEN GREATEST(0, (r.won + 1.920729410347062 - 1.959963984540054 * SQRT(r.won * r.lost / r.closed + 0.960364705173531)) / (r.closed + 3.841458820694124))
+            THEN GREATEST(0, (
+                r.won + 1.920729410347062
+                - 1.959963984540054 * SQRT(r.won * r.lost / r.closed + 0.960364705173531)
+            ) / (r.closed + 3.841458820694124))
     END AS win_rate_low,
     CASE
         WHEN r.closed > 0
-            THEN LEAST(1, (r.won + 1.920729410347062 + 1.959963984540054 * SQRT(r.won * r.lost / r.closed + 0.960364705173531)) / (r.closed + 3.841458820694124))
+            THEN LEAST(1, (
+                r.won + 1.920729410347062
+                + 1.959963984540054 * SQRT(r.won * r.lost / r.closed + 0.960364705173531)
+            ) / (r.closed + 3.841458820694124))
     END AS win_rate_high,
     -- Where no lost deal has an amount (it is filled in at winning only) the share of value is not known.
     CASE

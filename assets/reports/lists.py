@@ -1,6 +1,6 @@
 """Lists that people act on.
 
-What belongs here: the report tables of requirements.md section 9 that name single deals. What does not: scores
+What belongs here: the report tables that name single deals. What does not: scores
 and probabilities.
 """
 
@@ -36,7 +36,7 @@ _WITHOUT_REFERENCE: dict[Language, dict[str, str]] = {
 
 
 def playbook(language: Language) -> pd.DataFrame:
-    """What playbook.md E says of each signal.
+    """What the playbook says of each signal.
 
     Columns: signal, evidence (with places for figures), evidence_alone (the same where there is no reference, such as an
     expected close date that has passed), suggested_action.

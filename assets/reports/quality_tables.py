@@ -3,7 +3,7 @@
 What belongs here: report tables made from judged exports. What does not: the judging.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 
 import dagster as dg

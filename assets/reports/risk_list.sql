@@ -1,4 +1,4 @@
--- Open opportunities that need somebody, by signal (playbook.md E), with the figures that raise it.
+-- Open opportunities that need somebody, by signal, with the figures that raise it.
 -- Inputs: opportunities, stage_visits, stages, playbook (signal, evidence, evidence_alone, suggested_action), parameters.
 WITH averages AS (
     -- The stage's own average of the last 12 months where there are enough visits, else the configured benchmark.
@@ -38,7 +38,9 @@ signals AS (
     SELECT
         o.*, 'zombie', CAST(o.close_overdue_days AS DOUBLE), NULL, CAST(date_diff('day', o.last_seen_at, o.as_of_end) AS DOUBLE)
     FROM open_deals AS o
-    WHERE date_diff('day', o.last_seen_at, o.as_of_end) > o.zombie_days OR o.close_overdue_days > o.zombie_close_overdue_days
+    -- Where neither changes nor activities are exported, silence cannot be told from work.
+    WHERE (coalesce(o.updated_at, o.last_activity_at) IS NOT NULL AND date_diff('day', o.last_seen_at, o.as_of_end) > o.zombie_days)
+       OR o.close_overdue_days > o.zombie_close_overdue_days
     UNION ALL
     SELECT
         o.*, 'not_updated_7d', 7, NULL, CAST(date_diff('day', o.updated_at, o.as_of_end) AS DOUBLE)

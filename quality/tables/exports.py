@@ -1,4 +1,4 @@
-"""Contracts of what a CRM can export (requirements.md section 1), under canonical names.
+"""Contracts of what a CRM can export, under canonical names.
 
 What belongs here: one table per kind of export, with the rules that a row must satisfy to be trusted.
 What does not: any CRM's own headers (assets/exports/crm) and anything computed.

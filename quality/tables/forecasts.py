@@ -1,4 +1,4 @@
-"""Contracts of the forecast tables (requirements.md sections 6 and 9).
+"""Contracts of the forecast tables.
 
 What belongs here: what is expected, how sure it is and how good earlier expectations were. Amounts are in the
 reporting currency; ``error`` is forecast − actual.
@@ -7,7 +7,6 @@ reporting currency; ``error`` is forecast − actual.
 import sqlalchemy as sa
 
 from quality.tables.columns import column, table
-from quality.tables.core import PERIOD_KINDS
 from quality.tables.metrics import as_of, period, segment
 
 FORECASTS = sa.MetaData()
@@ -149,7 +148,7 @@ risk_list = table(
     "One row per open opportunity and signal.",
     as_of(),
     column("opportunity_id", "id", "Opportunity", key=True),
-    column("signal", "label", "Signal of playbook.md E", key=True),
+    column("signal", "label", "Signal: stage_overtime, zombie or not_updated_7d", key=True),
     column("stage", "id", "Stage key", required=True),
     column("owner_id", "id", "Owner"),
     column("amount", "amount", "Amount at the as-of date; null where none is known"),

@@ -1,4 +1,4 @@
-"""Contracts of the funnel metrics (requirements.md sections 4 and 9).
+"""Contracts of the funnel metrics.
 
 What belongs here: counts, rates and times of what has happened. What does not: forecasts, lists, scores.
 """

@@ -112,7 +112,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Company:
-    """A folder with exports, leadline.yaml and a home folder; ``report_db`` is the URL of its database, if not in the home."""
+    """A folder with exports, leadline.yaml and a home folder; ``report_db`` is its database's URL, if not in the home."""
 
     folder: Path
     report_db: str = ""
@@ -175,7 +175,8 @@ def say(*arguments: str) -> Said:
 
 def tables(report_database: Path) -> dict[str, list[tuple]]:
     """Every row of every table of a report file, in the order of the key."""
-    with closing(sqlite3.connect(f"file:{report_database}?mode=ro", uri=True)) as connection:
+    # Not read-only, because then SQLite would leave its two files beside the report file.
+    with closing(sqlite3.connect(f"file:{report_database}?mode=rw", uri=True)) as connection:
         order = {name: ", ".join(key_columns(contract)) for name, contract in PUBLISHED.items()}
         return {name: connection.execute(f"SELECT * FROM {name} ORDER BY {keys}").fetchall() for name, keys in order.items()}
 
@@ -197,3 +198,15 @@ def assert_refused(company: Company, former: dict, exit_code: int, *words: str, 
     assert said.out == ""
     assert company.published() == former
     return said
+
+
+def assert_republished(company: Company, former: dict) -> None:
+    """A rerun published the same as ``former`` and added itself to the run log; the page names the run."""
+    rerun = company.published()
+    assert {name for name in rerun if rerun[name] != former[name]} <= {"run_log", "page"}
+    assert len(rerun["run_log"]) == len(former["run_log"]) + 1
+
+
+def leftovers(company: Company) -> list[Path]:
+    """Files in the home folder that were meant to be renamed or removed."""
+    return [path for path in company.home.path.rglob(".*") if path.is_file()]

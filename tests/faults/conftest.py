@@ -1,5 +1,6 @@
 """Faults that tests bring about (a full disk, a user without rights), and the tiny company that they happen to."""
 
+import gc
 import os
 import subprocess
 import tempfile
@@ -30,6 +31,7 @@ def disk_of() -> Iterator[Callable[[int], Path]]:
         return folder
 
     yield mounted
+    gc.collect()  # a file whose writing failed is closed with its last reference
     for folder in folders:
         subprocess.run(["umount", str(folder)], check=True)
         folder.rmdir()

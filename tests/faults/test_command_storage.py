@@ -15,14 +15,13 @@ from shutil import disk_usage
 import pytest
 
 from pipelines.report_db import ReportDatabase
-from tests.faults.command import END, Company, assert_refused, refused
+from tests.faults.command import END, Company, assert_refused, assert_republished, leftovers, refused, say
 
 
-def on_disk(company: Company, disk: Path, free_kilobytes: int) -> Company:
-    """The company with its home folder on ``disk``, which is filled until so much is free."""
-    moved = company.copied(disk / "company")
-    (disk / "filler").write_bytes(b"0" * max(0, disk_usage(disk).free - free_kilobytes * 1024))
-    return moved
+def fill(disk: Path, free_kilobytes: int) -> None:
+    """Fill ``disk`` until so much is free."""
+    with open(disk / "filler", "ab") as filler:
+        filler.write(b"0" * (disk_usage(disk).free - free_kilobytes * 1024))
 
 
 def when_told(monkeypatch, words: str, fault: Callable[[], None]) -> None:
@@ -35,41 +34,53 @@ def when_told(monkeypatch, words: str, fault: Callable[[], None]) -> None:
     monkeypatch.setattr("pipelines.cli._progress", progress)
 
 
-def leftovers(company: Company) -> list[Path]:
-    """Files in the home folder that were meant to be renamed or removed."""
-    return [path for path in company.home.path.rglob(".*") if path.is_file()]
-
-
 def test_the_disk_is_full_during_publication(company: Company, disk_of):
-    small = on_disk(company, disk_of(8_000), 200)  # enough for the page and not for the tables' log beside it
+    disk = disk_of(8_000)
+    small = company.copied(disk / "company")
     former = small.published()
+    fill(disk, small.home.page.stat().st_size // 1024 + 45)  # enough for the page and not for the tables' log beside it
     assert_refused(small, former, 3, "the disk is full", "MB are free on the disk of", "free space or move the home folder to a larger disk")
     assert leftovers(small) == []
-    (small.folder.parent / "filler").unlink()
+
+
+def test_the_disk_is_full_from_the_start(company: Company, disk_of):
+    disk = disk_of(8_000)
+    small = company.copied(disk / "company")
+    former = small.published()
+    fill(disk, 0)
+    refused(small.run(), 3, "the disk is full or failing: 0.0 MB are free", "free space or move the home folder to a larger disk, then run again")
+    first = say(*company.arguments("run"), "--home", str(disk / "new"))
+    refused(first, 4, "the disk is full: 0.0 MB are free", str(disk / "new"), "expected: room for the file")
+    (disk / "filler").unlink()
     assert small.published() == former
+    assert leftovers(small) == []
 
 
-@pytest.mark.parametrize("free_kilobytes", [0, 12])
-def test_the_disk_is_full_from_the_start(company: Company, disk_of, free_kilobytes: int):
-    small = on_disk(company, disk_of(8_000), free_kilobytes)
-    assert_refused(small, small.published(), 4, "the disk is full: 0.0 MB are free", "expected: room for the file", "free space or move the home folder")
+@pytest.mark.parametrize("table", ["exported_owners", pytest.param("calendar", marks=pytest.mark.slow)])
+def test_the_disk_fills_up_while_tables_are_computed(company: Company, disk_of, monkeypatch, table: str):
+    disk = disk_of(8_000)
+    small = company.copied(disk / "company")
+    former = small.published()
+    when_told(monkeypatch, table, lambda: fill(disk, 0))
+    said = small.run()
+    refused(said, 4, "the disk is full: 0.0 MB are free", ".parquet", "expected: room for the file", "free space or move the home folder")
+    (disk / "filler").unlink()
+    assert small.published() == former
     assert leftovers(small) == []
 
 
 @pytest.mark.slow
 def test_the_disk_fills_up_before_the_page_and_the_run_is_repeated(company: Company, disk_of, monkeypatch):
-    small = on_disk(company, disk_of(8_000), 600)
+    disk = disk_of(8_000)
+    small = company.copied(disk / "company")
     former = small.published()
-    disk = small.folder.parent
     with monkeypatch.context() as patch:
-        when_told(patch, "data_quality", lambda: (disk / "more").write_bytes(b"0" * (disk_usage(disk).free - 60 * 1024)))
+        when_told(patch, "data_quality", lambda: fill(disk, 60))
         assert_refused(small, former, 4, "the disk is full", "report.html", "expected: room for the file")
     assert leftovers(small) == []
     (disk / "filler").unlink()
-    (disk / "more").unlink()
     assert small.run().exit_code == 0
-    rerun = small.published()
-    assert {name for name in rerun if rerun[name] != former[name]} <= {"run_log", "page"}
+    assert_republished(small, former)
 
 
 def test_a_folder_in_place_of_the_report_file(company: Company):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.command import Company, Said, assert_refused, refused
+from tests.faults.command import Company, Said, assert_refused, assert_republished, leftovers, refused
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240
@@ -45,9 +45,8 @@ def assert_runs_again(company: Company, former: dict) -> None:
     """A run in this process works, publishes the same, and leaves nothing unfinished behind."""
     said = company.run()
     assert said.exit_code == 0, said.err
-    rerun = company.published()
-    assert {name for name in rerun if rerun[name] != former[name]} <= {"run_log", "page"}
-    assert [path for path in company.home.path.rglob(".*") if path.is_file()] == []
+    assert_republished(company, former)
+    assert leftovers(company) == []
 
 
 def test_two_runs_at_once(company: Company):

@@ -1,4 +1,4 @@
-"""The figures of the hand-kept funnel sheet (requirements.md section 4), reproduced from events."""
+"""The figures of the hand-kept funnel sheet, reproduced from events."""
 
 from datetime import date
 from itertools import chain

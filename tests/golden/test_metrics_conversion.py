@@ -147,7 +147,15 @@ def tables_of(visits: pd.DataFrame) -> dict:
     """Core tables as of 30 June 2025 around one stage's visits."""
     tables = core_tables([("other", "2025-06-30", "third")], date(2025, 6, 30), STAGES, months=3, quarters=4)
     status = visits["exit_kind"].map({"lost": "lost"}).fillna("open")
-    deals = pd.DataFrame({"opportunity_id": visits["opportunity_id"], "pipeline": "sales", "status": status, "stage": "first", "created_at": visits["entered_at"]})
+    deals = pd.DataFrame(
+        {
+            "opportunity_id": visits["opportunity_id"],
+            "pipeline": "sales",
+            "status": status,
+            "stage": "first",
+            "created_at": visits["entered_at"],
+        }
+    )
     segments = pd.DataFrame({"opportunity_id": visits["opportunity_id"], "dimension": "all", "member": "all"})
     frames = {"stage_visits": visits, "opportunities": deals.assign(is_stale=False), "opportunity_segments": segments}
     return {**tables, **{name: conformed(frame.reset_index(drop=True), CORE.tables[name]) for name, frame in frames.items()}}
@@ -178,6 +186,8 @@ def test_interval_without_censoring_is_wilson_of_observed(tmp_path):
     """Once all have left, eventual is observed, and so is its interval."""
     events = [(f"d{i}", f"2025-01-{i + 1:02}", "first") for i in range(12)]
     events += [(f"d{i}", f"2025-02-{2 * i + 1:02}", "second" if i % 3 else "lost") for i in range(12)]
-    january = rows(computed(core_tables(events, date(2025, 4, 30), STAGES), tmp_path)["stage_conversion"], "month", "2025-01-01").loc["first"]
+    january = rows(computed(core_tables(events, date(2025, 4, 30), STAGES), tmp_path)["stage_conversion"], "month", "2025-01-01").loc[
+        "first"
+    ]
     assert january["conversion_eventual"] == pytest.approx(8 / 12)
     assert january[["eventual_low", "eventual_high"]].tolist() == pytest.approx(january[["ci_low", "ci_high"]].tolist())

@@ -19,6 +19,8 @@ from quality.tables import PUBLISHED
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = replace(DEMO, deals=1_000)
+SHORT = "reporting: {weeks: 2, months: 3, quarters: 2}\nforecast: {origins: 6, draws: 200}\n"
+"""Settings that save most of a run's time."""
 
 
 def test_every_asset_shows_its_group_meaning_columns_and_checks():
@@ -49,6 +51,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 @pytest.mark.slow
 def test_dagster_job_execute_publishes_what_leadline_run_does(tmp_path):
     made = write_demo(tmp_path / "demo", "salesforce", SMALL)
+    made.configuration.write_text(made.configuration.read_text(encoding="utf-8") + SHORT, encoding="utf-8")
     by_leadline, by_dagster = tmp_path / "by-leadline", tmp_path / "by-dagster"
     where = ("--config", str(made.configuration), "--exports", str(made.exports))
     run = command("pipelines.cli", "run", *where, "--home", str(by_leadline))

@@ -15,7 +15,7 @@ from tests.metric_frames import METRIC_ORDER, computed, core_tables, stages_fram
 
 
 def test_tables_named_leaves_out_common_table_expressions():
-    sql = "WITH a AS (SELECT * FROM visits), b AS (SELECT * FROM a) SELECT * FROM b JOIN stages USING (stage) WHERE x IN (SELECT x FROM limits)"
+    sql = "WITH a AS (SELECT * FROM visits), b AS (SELECT * FROM a) SELECT * FROM b JOIN stages USING (s) WHERE x IN (SELECT x FROM limits)"
     assert tables_named(sql) == ("limits", "stages", "visits")
 
 

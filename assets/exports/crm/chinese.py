@@ -1,4 +1,4 @@
-"""Chinese CRMs (纷享销客, 销售易, 悟空) and sheets kept by hand, under the headers of playbook.md A.
+"""Chinese CRMs (纷享销客, 销售易, 悟空) and sheets kept by hand, under the headers that sales teams use.
 
 Units in a header, such as 金额(万元), are read by assets/exports/headers.py and are not spelled here.
 """

@@ -1,4 +1,4 @@
-"""Exports that use the canonical names of requirements.md section 1, or that the configuration maps by itself."""
+"""Exports that use the canonical names (docs/data-dictionary.md), or that the configuration maps by itself."""
 
 from assets.exports.crm.declaration import Crm
 

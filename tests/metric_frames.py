@@ -77,9 +77,7 @@ def parameters_frame(as_of: date, thresholds: Thresholds = DEFAULTS) -> pd.DataF
 def stages_frame(keys: Iterable[str], benchmark_conversion: float = 0.5, benchmark_days: float | None = None) -> pd.DataFrame:
     """``stages`` of one pipeline with the open stages ``keys`` in their order, won and lost."""
     keys = list(keys)
-    frame = pd.DataFrame(
-        {"stage": [*keys, "won", "lost"], "position": [*range(1, len(keys) + 2), 0], "kind": ["open"] * len(keys) + ["won", "lost"]}
-    )
+    frame = pd.DataFrame({"stage": [*keys, "won", "lost"], "position": [*range(1, len(keys) + 2), 0], "kind": ["open"] * len(keys) + ["won", "lost"]})
     is_open = frame["kind"] == "open"
     return frame.assign(
         pipeline="sales",
@@ -151,9 +149,7 @@ def core_tables(
     now["closed_at"] = now["at"].where(now["status"] != "open")
     everyone = pd.DataFrame({"opportunity_id": now["opportunity_id"], "dimension": "all", "member": "all"})
     segments = [
-        pd.DataFrame(
-            {"opportunity_id": now["opportunity_id"], "dimension": dimension, "member": now["opportunity_id"].map(of).fillna("unassigned")}
-        )
+        pd.DataFrame({"opportunity_id": now["opportunity_id"], "dimension": dimension, "member": now["opportunity_id"].map(of).fillna("unassigned")})
         for dimension, of in (members or {}).items()
     ]
     frames = {

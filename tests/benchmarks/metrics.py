@@ -88,9 +88,7 @@ def core_tables(deals: int, seed: int = 7) -> dict[str, pd.DataFrame]:
     closed = visits[visits["exit_kind"].isin(["won", "lost"])]
     states = visits[["opportunity_id", "entered_at", "exited_at", "stage", "amount"]]
     states = states.set_axis(["opportunity_id", "valid_from", "valid_to", "stage", "amount"], axis=1).assign(status="open")
-    ends = closed[["opportunity_id", "exited_at", "next_stage", "amount"]].set_axis(
-        ["opportunity_id", "valid_from", "stage", "amount"], axis=1
-    )
+    ends = closed[["opportunity_id", "exited_at", "next_stage", "amount"]].set_axis(["opportunity_id", "valid_from", "stage", "amount"], axis=1)
     episodes = pd.concat([states, ends.assign(valid_to=pd.NaT, status=closed["exit_kind"])], ignore_index=True)
     segments = [pd.DataFrame({"opportunity_id": ids, "dimension": "all", "member": "all"})]
     for dimension, members in DIMENSIONS.items():

@@ -56,7 +56,7 @@ def test_the_disk_is_full_from_the_start(company: Company, disk_of):
     assert leftovers(small) == []
 
 
-@pytest.mark.parametrize("table", ["exported_owners", pytest.param("calendar", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("table", ["calendar", "exported_owners"])
 def test_the_disk_fills_up_while_tables_are_computed(company: Company, disk_of, monkeypatch, table: str):
     disk = disk_of(8_000)
     small = company.copied(disk / "company")

@@ -186,8 +186,6 @@ def test_interval_without_censoring_is_wilson_of_observed(tmp_path):
     """Once all have left, eventual is observed, and so is its interval."""
     events = [(f"d{i}", f"2025-01-{i + 1:02}", "first") for i in range(12)]
     events += [(f"d{i}", f"2025-02-{2 * i + 1:02}", "second" if i % 3 else "lost") for i in range(12)]
-    january = rows(computed(core_tables(events, date(2025, 4, 30), STAGES), tmp_path)["stage_conversion"], "month", "2025-01-01").loc[
-        "first"
-    ]
+    january = rows(computed(core_tables(events, date(2025, 4, 30), STAGES), tmp_path)["stage_conversion"], "month", "2025-01-01").loc["first"]
     assert january["conversion_eventual"] == pytest.approx(8 / 12)
     assert january[["eventual_low", "eventual_high"]].tolist() == pytest.approx(january[["ci_low", "ci_high"]].tolist())

@@ -77,11 +77,7 @@ def test_closing_is_the_next_opening(tmp_path, history):
     calendar = tables_of(history)["calendar"].to_pandas().query("is_reported")
     for kind, table in flow.groupby("period_kind"):
         starts = sorted(calendar.loc[calendar["period_kind"] == kind, "period_start"])
-        wide = (
-            table.pivot(index="period_start", columns=["dimension", "member", "stage"], values=["opening", "closing"])
-            .reindex(starts)
-            .fillna(0)
-        )
+        wide = table.pivot(index="period_start", columns=["dimension", "member", "stage"], values=["opening", "closing"]).reindex(starts).fillna(0)
         assert (wide["closing"].to_numpy()[:-1] == wide["opening"].to_numpy()[1:]).all()
 
 

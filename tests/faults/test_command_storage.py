@@ -12,8 +12,14 @@ from functools import partial
 from pathlib import Path
 from shutil import disk_usage
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from assets.query import Query
+from pipelines.engine.duckdb import DuckDB
+from pipelines.errors import HomeError
+from pipelines.lake import Lake
 from pipelines.report_db import ReportDatabase
 from tests.faults.command import END, Company, assert_refused, assert_republished, leftovers, refused, say
 
@@ -56,12 +62,22 @@ def test_the_disk_is_full_from_the_start(company: Company, disk_of):
     assert leftovers(small) == []
 
 
-@pytest.mark.parametrize("table", ["calendar", "exported_owners"])
-def test_the_disk_fills_up_while_tables_are_computed(company: Company, disk_of, monkeypatch, table: str):
+@pytest.mark.parametrize("content", [Query("SELECT random() AS number FROM range(1000000)", {}), pa.table({"number": range(1_000_000)})])
+def test_the_disk_fills_up_while_a_table_is_written(small_disk: Path, tmp_path, content):
+    lake = Lake(small_disk, DuckDB(tmp_path), END)
+    lake.store("numbers", pa.table({"number": [1]}))
+    with pytest.raises(HomeError, match="the disk is full") as caught:
+        lake.store("numbers", content)
+    assert "what to do: free space" in str(caught.value)
+    assert pq.read_table(lake.path("numbers")).num_rows == 1
+    assert [path.name for path in lake.path("numbers").parent.iterdir()] == ["numbers.parquet"]
+
+
+def test_the_disk_fills_up_while_tables_are_computed(company: Company, disk_of, monkeypatch):
     disk = disk_of(8_000)
     small = company.copied(disk / "company")
     former = small.published()
-    when_told(monkeypatch, table, lambda: fill(disk, 0))
+    when_told(monkeypatch, "exported_owners", lambda: fill(disk, 0))
     said = small.run()
     refused(said, 4, "the disk is full: 0.0 MB are free", ".parquet", "expected: room for the file", "free space or move the home folder")
     (disk / "filler").unlink()

@@ -8,21 +8,48 @@ from collections.abc import Mapping
 
 from assets.exports.settings import Configuration
 from assets.query import Engine, Parquet, Query
-from quality.tables import EXPORTED
+from models.settings import Language
 
-_NEEDED_FOR = {
-    "stage_history": "stage history: entries are derived from dates of the opportunities or from successive snapshots",
-    "field_history": "changes of amounts and expected close dates: each holds its present value throughout",
-    "owners": "teams and unknown owners",
-    "activities": "follow-up cadence and days without activity",
-    "leads": "lead conversion",
-    "contact_roles": "decision-chain coverage",
-    "targets": "attainment and gap to target",
-    "forecast_calls": "people's own calls beside the forecast",
-    "payments": "collection rate",
-    "satisfaction": "customer satisfaction",
-    "assessments": "health score and grade",
-    "milestones": "stage gates",
+_NEEDED_FOR: dict[str, dict[Language, str]] = {
+    "stage_history": {
+        "en": "stage history: entries are derived from dates of the opportunities or from successive snapshots",
+        "zh": "阶段历史：阶段进入时间由商机自身日期或多次导出的差异推得",
+    },
+    "field_history": {
+        "en": "changes of amounts and expected close dates: each holds its present value throughout",
+        "zh": "金额与预计成交日期的变化：全程按当前值计",
+    },
+    "owners": {"en": "teams and unknown owners", "zh": "团队与未知负责人"},
+    "activities": {"en": "follow-up cadence and days without activity", "zh": "跟进频率与无活动天数"},
+    "leads": {"en": "lead conversion", "zh": "线索转化率"},
+    "contact_roles": {"en": "decision-chain coverage", "zh": "决策链覆盖率"},
+    "targets": {"en": "attainment and gap to target", "zh": "目标完成率与差距"},
+    "forecast_calls": {"en": "people's own calls beside the forecast", "zh": "销售自报预测"},
+    "payments": {"en": "collection rate", "zh": "回款率"},
+    "satisfaction": {"en": "customer satisfaction", "zh": "客户满意度"},
+    "assessments": {"en": "health score and grade", "zh": "健康度与分级"},
+    "milestones": {"en": "stage gates", "zh": "阶段准入检查"},
+}
+
+_SENTENCES: dict[str, dict[Language, tuple[str, str]]] = {
+    "absent": {"en": ("{what}", "no {table} export"), "zh": ("{what}", "没有 {table} 导出")},
+    "note": {"en": ("reading", "{note}"), "zh": ("读取", "{note}")},
+    "undated": {
+        "en": ("flow, conversion and dwell of {deals} opportunities", "no date is known for any of their stages"),
+        "zh": ("{deals} 个商机的流量、转化与停留", "其任何阶段均无日期"),
+    },
+    "open_amount": {
+        "en": ("own amounts of {deals} open opportunities", "no amount is known; the forecast takes what comparable won deals brought"),
+        "zh": ("{deals} 个在途商机的金额", "金额未知；预测取同类赢单的平均金额"),
+    },
+    "won_amount": {
+        "en": ("revenue of {deals} won opportunities", "no amount is known; they count as wins and not in amounts"),
+        "zh": ("{deals} 个赢单的收入", "金额未知；计入赢单数，不计入金额"),
+    },
+    "forecast_changes": {
+        "en": ("what changed in the mean forecast, by cause", "not built yet; forecast_changes has the changes of the open pipeline"),
+        "zh": ("预测均值变化的原因分解", "尚未实现；forecast_changes 给出在途商机的变化"),
+    },
 }
 
 _UNDATED_SQL = """
@@ -38,20 +65,21 @@ FROM opportunities WHERE amount IS NULL
 
 
 def skipped(company: Configuration, notes: list[str], tables: Mapping[str, Parquet], engine: Engine) -> list[dict[str, str]]:
-    """One entry per thing not computed or left out: what, and why."""
+    """One entry per thing not computed or left out, in the company's language: what, and why."""
+
+    def say(key: str, **figures) -> dict[str, str]:
+        what, why = _SENTENCES[key][company.language]
+        return {"what": what.format(**figures), "why": why.format(**figures)}
+
     found = [
-        {"what": what, "why": f"no {name} export"}
+        say("absent", what=what[company.language], table=name)
         for name, what in _NEEDED_FOR.items()
-        if name in EXPORTED and name not in company.exports.tables and not (name == "targets" and company.targets)
+        if name not in company.exports.tables and not (name == "targets" and company.targets)
     ]
-    found += [{"what": "reading", "why": note} for note in notes]
+    found += [say("note", note=note) for note in notes]
     inputs = {"opportunities": tables["opportunities"]}
     undated = engine.arrow(Query(_UNDATED_SQL, inputs)).to_pylist()[0]["deals"]
-    if undated:
-        found.append({"what": f"flow, conversion and dwell of {undated} opportunities", "why": "no date is known for any of their stages"})
     unknown = engine.arrow(Query(_NO_AMOUNT_SQL, inputs)).to_pylist()[0]
-    if unknown["open_deals"]:
-        found.append({"what": f"own amounts of {unknown['open_deals']} open opportunities", "why": "no amount is known; the forecast takes what comparable won deals brought"})
-    if unknown["won_deals"]:
-        found.append({"what": f"revenue of {unknown['won_deals']} won opportunities", "why": "no amount is known; they count as wins and not in amounts"})
-    return found
+    counts = {"undated": undated, "open_amount": unknown["open_deals"], "won_amount": unknown["won_deals"]}
+    found += [say(key, deals=deals) for key, deals in counts.items() if deals]
+    return [*found, say("forecast_changes")]

@@ -1,0 +1,115 @@
+"""Trusted tables from tiny judged exports: where stage entries come from, and which deals exist."""
+
+import pandas as pd
+import pytest
+
+from assets.core.calendar import periods, working_days
+from models.settings import Reporting
+from tests.core_frames import COMPANY, at, judged, on, trusted_tables
+
+
+def deal(name: str, stage: str = "first", status: str = "open", created: int | None = 0, **columns) -> dict:
+    """One accepted row of the opportunities export."""
+    return {
+        "opportunity_id": name,
+        "pipeline_key": "sales",
+        "stage_key": stage,
+        "status": status,
+        "created_at": None if created is None else at(created),
+        **columns,
+    }
+
+
+def entered(name: str, stage: str, day: float) -> dict:
+    """One accepted row of the stage history."""
+    return {"opportunity_id": name, "stage_key": stage, "entered_at": at(day)}
+
+
+def known(tmp_path, opportunities, history=(), as_of=20, export=20, **others):
+    exported = {"opportunities": judged("opportunities", list(opportunities)), "stage_history": judged("stage_history", list(history)), **others}
+    return {name: table.to_pylist() for name, table in trusted_tables(exported, on(as_of), on(export), tmp_path).items()}
+
+
+def steps(tables) -> list[tuple]:
+    """Stage entries as (deal, stage, day of entry, history)."""
+    return [(e["opportunity_id"], e["stage"], (e["entered_at"] - at(0)).days, e["history"]) for e in tables["stage_entries"]]
+
+
+def test_history_of_the_log_is_observed_and_repeats_are_folded(tmp_path):
+    history = [entered("a", "first", 1), entered("a", "first", 3), entered("a", "second", 5)]
+    assert steps(known(tmp_path, [deal("a", "second")], history)) == [("a", "first", 1, "observed"), ("a", "second", 5, "observed")]
+
+
+def test_without_a_log_a_deal_begins_in_the_first_stage_on_the_day_of_creation(tmp_path):
+    tables = known(tmp_path, [deal("a", "won", "won", created=2, closed_at=at(9))])
+    assert steps(tables) == [("a", "first", 2, "derived"), ("a", "won", 9, "derived")]
+    assert [(v["exit_kind"], v["dwell_days"]) for v in tables["stage_visits"]] == [("won", 7.0)]
+
+
+def test_successive_snapshots_rebuild_the_history(tmp_path):
+    """Created on day 2, in the first stage on day 5, in the third on day 12, lost without a date by day 19."""
+    versions = [
+        deal("a", "first", created=2, _snapshot=on(5), _verdict="superseded"),
+        deal("a", "third", created=2, _snapshot=on(12), _verdict="superseded"),
+        deal("a", "lost", "lost", created=2, _snapshot=on(19)),
+    ]
+    assert steps(known(tmp_path, versions)) == [("a", "first", 2, "derived"), ("a", "third", 12, "rebuilt"), ("a", "lost", 19, "rebuilt")]
+    assert steps(known(tmp_path, versions, as_of=15)) == [("a", "first", 2, "derived"), ("a", "third", 12, "rebuilt")]
+
+
+def test_a_stage_that_the_log_does_not_show_is_dated_by_the_export(tmp_path):
+    tables = known(tmp_path, [deal("a", "third")], [entered("a", "first", 1)])
+    assert steps(tables) == [("a", "first", 1, "observed"), ("a", "third", 20, "rebuilt")]
+
+
+def test_closing_of_the_row_ends_an_open_log_and_not_before_its_last_entry(tmp_path):
+    tables = known(tmp_path, [deal("a", "won", "won", closed_at=at(5))], [entered("a", "second", 5.5)])
+    assert [(e["stage"], e["entered_at"]) for e in tables["stage_entries"]] == [("second", at(5.5)), ("won", at(5.5))]
+
+
+def test_a_return_after_a_loss_is_reopened(tmp_path):
+    history = [entered("a", "second", 1), entered("a", "lost", 4), entered("a", "first", 6)]
+    visits = known(tmp_path, [deal("a", "first")], history)["stage_visits"]
+    assert [(v["stage"], v["entry_kind"], v["exit_kind"]) for v in visits] == [("second", "new", "lost"), ("first", "reopened", None)]
+
+
+@pytest.mark.parametrize(("deleted", "there"), [({"is_deleted": True}, False), ({"deleted_at": at(10)}, False), ({"deleted_at": at(30)}, True)])
+def test_deleted_deals_leave_all_of_history(tmp_path, deleted, there):
+    assert bool(known(tmp_path, [deal("a", **deleted)])["opportunities"]) is there
+
+
+def test_a_deal_without_any_date_exists_and_has_no_visit(tmp_path):
+    tables = known(tmp_path, [deal("a", "second", created=None)])
+    assert [(o["stage"], o["stage_entered_at"]) for o in tables["opportunities"]] == [("second", None)]
+    assert tables["stage_visits"] == []
+
+
+def test_a_replay_marks_fields_whose_value_of_then_is_not_known(tmp_path):
+    rows = [deal("a", source="web", industry="steel", forecast_category="commit")]
+    assert known(tmp_path, rows)["opportunities"][0]["without_history"] is None
+    replayed = known(tmp_path, rows, as_of=10)["opportunities"][0]
+    assert "industry" in replayed["without_history"].split(",")
+    assert "source" not in replayed["without_history"].split(","), "source is declared immutable"
+    assert replayed["forecast_category"] is None
+
+
+def test_every_deal_has_one_member_per_dimension(tmp_path):
+    tables = known(tmp_path, [deal("a", source=" web ", owner_id=None)])
+    members = {s["dimension"]: s["member"] for s in tables["opportunity_segments"]}
+    assert members == {"all": "all", "source": "web", "owner": "unassigned"}
+    assert set(COMPANY.segments) | {"all"} == set(members)
+
+
+def test_the_fiscal_year_is_named_by_the_year_in_which_it_ends():
+    rows = periods(on(0), 4, Reporting()).set_index(["period_kind", "period_start"])
+    quarter = rows.loc[("quarter", pd.Timestamp("2023-10-01"))]
+    assert (quarter["fiscal_year"], quarter["fiscal_quarter"], quarter["period_end"]) == (2024, 3, pd.Timestamp("2023-12-31"))
+    assert rows.loc[("week", pd.Timestamp("2024-01-01")), "is_partial"]
+    assert rows[rows["is_reported"]].groupby("period_kind").size().to_dict() == {"month": 25, "quarter": 9, "week": 13}
+
+
+def test_a_working_weekend_counts_and_a_holiday_does_not():
+    """China 2026: 14 February (Saturday) is worked, 16 to 23 February are holidays."""
+    days = working_days(pd.Timestamp("2026-02-13").date(), pd.Timestamp("2026-02-24").date(), "CN").set_index("day")["is_working"]
+    assert days[days].index.day.tolist() == [13, 14, 24]
+    assert working_days(on(0), on(6), None)["number"].iloc[-1] == 5

@@ -21,6 +21,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import DDLCompiler
 
 from pipelines.database_errors import unsupported
+from quality.tables.columns import money_as_floats
 
 _LOG = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ def _as_stored_by_sqlite(column: pa.Array) -> list:
     if pa.types.is_temporal(column.type):
         column = column.cast(pa.string())
     elif pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
+        column = money_as_floats(column)
     return column.to_pylist()
 
 

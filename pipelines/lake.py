@@ -21,6 +21,7 @@ from models.errors import LeadlineError
 from pipelines.engine.duckdb import DuckDB
 from pipelines.home import room_for
 from quality.tables import ALL
+from quality.tables.columns import money_as_floats
 
 
 class LakeError(LeadlineError):
@@ -108,5 +109,5 @@ def read_frame(path: Path) -> pd.DataFrame:
     table = pq.read_table(path)
     for position, declared in enumerate(table.schema):
         if pa.types.is_decimal(declared.type):
-            table = table.set_column(position, declared.name, table[declared.name].cast(pa.float64()))
+            table = table.set_column(position, declared.name, money_as_floats(table[declared.name]))
     return table.to_pandas(date_as_object=False)

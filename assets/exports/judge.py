@@ -19,7 +19,7 @@ from assets.query import Engine, Query, Relation, sql_beside
 from models.settings import Company
 from quality.expectations import Expectation, expectations_of, find
 from quality.tables import EXPORTED
-from quality.tables.columns import key_columns
+from quality.tables.columns import key_columns, money_as_floats
 
 VERDICTS = ("accepted", "superseded", "rejected")
 
@@ -244,7 +244,7 @@ def _for_expectations(judged: pa.Table, expected: Iterable[Expectation]) -> pd.D
     chosen = judged.select(wanted)
     for position, declared in enumerate(chosen.schema):
         if pa.types.is_decimal(declared.type):
-            chosen = chosen.set_column(position, declared.name, chosen[declared.name].cast(pa.float64()))
+            chosen = chosen.set_column(position, declared.name, money_as_floats(chosen[declared.name]))
     return chosen.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype()}.get)
 
 

@@ -10,6 +10,8 @@ imposed on write and on read, the expectations, the asset checks, Dagster's colu
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 UNITS = {
@@ -140,6 +142,16 @@ def duckdb_type(declared: sa.Column) -> str:
 def key_columns(declared: sa.Table) -> list[str]:
     """Names of the key columns, in the order of declaration."""
     return [c.name for c in declared.primary_key.columns]
+
+
+def money_as_floats(amounts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Amounts (DECIMAL with two decimals) as the nearest float64 each.
+
+    Arrow's own cast is off by one unit in the last place for one value in seven; whole cents divided once are exact up
+    to 2^53 cents.
+    """
+    cents = pc.multiply(amounts.cast(pa.decimal128(20, 2)), pa.scalar(100, pa.decimal128(3, 0)))
+    return pc.divide(cents.cast(pa.int64()).cast(pa.float64(), safe=False), 100.0)
 
 
 def bounds_in_words(declared: sa.Column) -> str:

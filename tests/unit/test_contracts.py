@@ -1,12 +1,14 @@
 """Every declared table keeps the law of contracts, and the data dictionary is current."""
 
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from pipelines.dictionary import dictionary
 from quality.tables import ALL, EXPORTED, PUBLISHED
-from quality.tables.columns import SEVERITIES, UNITS, column, key_columns
+from quality.tables.columns import SEVERITIES, UNITS, column, key_columns, money_as_floats
 
 TABLES = [pytest.param(t, id=f"{kind}-{name}") for kind, tables in (("exported", EXPORTED), ("own", ALL)) for name, t in tables.items()]
 DICTIONARY = Path(__file__).resolve().parents[2] / "docs" / "data-dictionary.md"
@@ -42,3 +44,10 @@ def test_an_unknown_unit_is_refused_with_the_known_ones():
 
 def test_the_data_dictionary_is_current():
     assert DICTIONARY.read_text(encoding="utf-8") == dictionary(), "write it anew: python -m pipelines.dictionary > docs/data-dictionary.md"
+
+
+@pytest.mark.parametrize("amount", ["259081.30", "-0.01", "0.07", "9999999999999999.99", None])
+def test_money_becomes_the_nearest_float(amount):
+    """Arrow's own cast makes 259081.30000000002 of the first."""
+    exact = None if amount is None else Decimal(amount)
+    assert money_as_floats(pa.array([exact], pa.decimal128(18, 2))).to_pylist() == [None if exact is None else float(exact)]

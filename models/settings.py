@@ -29,7 +29,18 @@ SEGMENT_FIELDS = (
 )
 """Fields an opportunity can be split by; each is a dimension of every report table."""
 
-FIELDS_WITHOUT_HISTORY = ("source", "industry", "product", "region", "opportunity_type", "account_id", "owner_id", "amount", "expected_close_date", "forecast_category")
+FIELDS_WITHOUT_HISTORY = (
+    "source",
+    "industry",
+    "product",
+    "region",
+    "opportunity_type",
+    "account_id",
+    "owner_id",
+    "amount",
+    "expected_close_date",
+    "forecast_category",
+)
 """Fields that a company may declare immutable: known at creation and never changed afterwards."""
 
 

@@ -60,7 +60,7 @@ def _published_day(database: ReportDatabase, as_of: date | None, home: Home) -> 
         raise NothingKnown(
             f"nothing has been published as of {as_of}",
             where=database.where,
-            expected=f"a published day; the newest are {', '.join(map(str, published[:-DAYS_SHOWN - 1:-1]))}",
+            expected=f"a published day; the newest are {', '.join(map(str, published[: -DAYS_SHOWN - 1 : -1]))}",
             remedy=f"ask for one of them, or run leadline run with --as-of {as_of}",
         )
     return as_of or published[-1]
@@ -107,12 +107,16 @@ def _opportunity(name: str, database: ReportDatabase, lake: Lake, engine: DuckDB
 
 def _rows(table: str, name: str, lake: Lake, engine: DuckDB, order: str = "opportunity_id") -> list[dict]:
     tables = {"known": lake.parquet(table), "asked": pd.DataFrame({"opportunity_id": [name]})}
-    return engine.arrow(Query(f"SELECT known.* EXCLUDE (opportunity_id) FROM known SEMI JOIN asked USING (opportunity_id) ORDER BY known.{order}", tables)).to_pylist()
+    return engine.arrow(
+        Query(f"SELECT known.* EXCLUDE (opportunity_id) FROM known SEMI JOIN asked USING (opportunity_id) ORDER BY known.{order}", tables)
+    ).to_pylist()
 
 
 def _exported(table: str, name: str, lake: Lake, engine: DuckDB) -> list[dict]:
     tables = {"known": lake.parquet(f"exported_{table}"), "asked": pd.DataFrame({"opportunity_id": [name]})}
-    sql = "SELECT _file AS file, _line AS line, _verdict AS verdict, _reasons AS findings FROM known SEMI JOIN asked USING (opportunity_id) ORDER BY _file, _line"
+    sql = (
+        "SELECT _file AS file, _line AS line, _verdict AS verdict, _reasons AS findings FROM known SEMI JOIN asked USING (opportunity_id) ORDER BY _file, _line"
+    )
     return engine.arrow(Query(sql, tables)).to_pylist()
 
 

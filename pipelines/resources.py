@@ -85,9 +85,7 @@ def progress(_context) -> Callable[[str], None]:
     return lambda told: None
 
 
-@dg.resource(
-    required_resource_keys={"report_database", "as_of"}, description="Rows read per table in the last run published for this date or an earlier one."
-)
+@dg.resource(required_resource_keys={"report_database", "as_of"}, description="Rows read per table in the last run published for this date or an earlier one.")
 def previous_rows(context) -> Mapping[str, int]:
     database, today = context.resources.report_database, context.resources.as_of
     published = [day for day in database.as_of_dates() if day <= today]

@@ -56,12 +56,12 @@ def finding_lines(outcome: Outcome) -> list[str]:
 
 def _table_lines(name: str, company: Configuration, engine: DuckDB, tables: dict) -> list[str]:
     counts = engine.arrow(Query(VERDICTS_SQL, tables)).to_pylist()[0]
-    lines = [
-        f"{name}: {counts['read']:,} read = {counts['accepted']:,} accepted + {counts['superseded']:,} superseded + {counts['rejected']:,} rejected"
-    ]
+    lines = [f"{name}: {counts['read']:,} read = {counts['accepted']:,} accepted + {counts['superseded']:,} superseded + {counts['rejected']:,} rejected"]
     for finding in engine.arrow(Query(findings_sql(name, expected_of(company, name), exported_columns(name)), tables)).to_pylist():
         if finding["failed"]:
-            lines.append(f"  {finding['severity']}: {finding['expectation']}: {finding['failed']:,} of {finding['checked']:,} rows; expected: {finding['meaning']}")
+            lines.append(
+                f"  {finding['severity']}: {finding['expectation']}: {finding['failed']:,} of {finding['checked']:,} rows; expected: {finding['meaning']}"
+            )
     rejected = engine.arrow(
         Query(f"SELECT _file, _line, _reasons FROM exported WHERE _verdict = 'rejected' ORDER BY _file, _line LIMIT {REJECTED_SHOWN}", tables)
     ).to_pylist()

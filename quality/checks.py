@@ -176,9 +176,13 @@ def computed_checks(tables: Iterable[str]) -> list[dg.AssetChecksDefinition]:
 
 
 def _computed_check(contract: sa.Table) -> dg.AssetChecksDefinition:
-    specs = [dg.AssetCheckSpec("conforms", asset=contract.name, blocking=True, description="keys are unique, required values are there, values are in their bounds")]
+    specs = [
+        dg.AssetCheckSpec("conforms", asset=contract.name, blocking=True, description="keys are unique, required values are there, values are in their bounds")
+    ]
     if contract.name == "funnel_flow":
-        specs.append(dg.AssetCheckSpec("stock_flow_identity", asset=contract.name, blocking=True, description="opening + entered − left = closing in every row"))
+        specs.append(
+            dg.AssetCheckSpec("stock_flow_identity", asset=contract.name, blocking=True, description="opening + entered − left = closing in every row")
+        )
     if contract.name == "opportunities":
         specs.append(dg.AssetCheckSpec("not_empty", asset=contract.name, blocking=True, description="there was an opportunity by the as-of date"))
 
@@ -189,9 +193,7 @@ def _computed_check(contract: sa.Table) -> dg.AssetChecksDefinition:
         yield dg.AssetCheckResult(passed=not any(broken.values()), check_name="conforms", asset_key=contract.name, description=words)
         if contract.name == "funnel_flow":
             count = engine.arrow(Query(FLOW_IDENTITY_SQL, {"computed": computed})).to_pylist()[0]["broken"]
-            yield dg.AssetCheckResult(
-                passed=count == 0, check_name="stock_flow_identity", asset_key=contract.name, description=f"{count} rows do not balance"
-            )
+            yield dg.AssetCheckResult(passed=count == 0, check_name="stock_flow_identity", asset_key=contract.name, description=f"{count} rows do not balance")
         if contract.name == "opportunities":
             count = engine.arrow(Query("SELECT count(*) AS known FROM computed", {"computed": computed})).to_pylist()[0]["known"]
             words = f"{count:,} opportunities" if count else "no opportunity is known as of this date; all were created later or are deleted"

@@ -91,9 +91,7 @@ def _checked(rows: pd.DataFrame, wanted: list[Expectation]) -> list[Finding]:
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    batch = (
-        context.data_sources.add_pandas("exports").add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
-    )
+    batch = context.data_sources.add_pandas("exports").add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
     suite = gx.ExpectationSuite(name="contract", expectations=[_as_great_expectation(gx.expectations, e) for e in wanted])
     outcome = batch.validate(suite, result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False})
     by_code = {r.expectation_config.meta["code"]: r for r in outcome.results}
@@ -116,7 +114,9 @@ def _as_great_expectation(library, expectation: Expectation):
 
 def _finding(expectation: Expectation, outcome, rows: pd.DataFrame) -> Finding:
     if outcome.exception_info and outcome.exception_info.get("raised_exception"):
-        raise RuntimeError(f"expectation {expectation.code} on column {expectation.column} could not be evaluated: {outcome.exception_info['exception_message']}")
+        raise RuntimeError(
+            f"expectation {expectation.code} on column {expectation.column} could not be evaluated: {outcome.exception_info['exception_message']}"
+        )
     failed = np.sort(np.asarray(outcome.result["unexpected_index_list"], dtype=np.int64))
     checked = len(rows) if expectation.kind == "present" else int(rows[expectation.column].notna().sum())
     return Finding(expectation, checked, failed)

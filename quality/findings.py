@@ -17,12 +17,13 @@ def findings_sql(table_name: str, expectations: Iterable[Expectation], columns: 
     """
     there = set(columns)
     wanted = [e for e in expectations if e.column in there]
-    declared = ", ".join(
-        f"({_text(e.code)}, {_text(e.severity)}, {_text(e.meaning)}, {_text(e.remedy)})" for e in wanted
-    ) or "(NULL, NULL, NULL, NULL)"
-    checked = " UNION ALL ".join(
-        f"SELECT {_text(e.code)} AS code, {'count(*)' if e.kind == 'present' else f'count({_name(e.column)})'} AS checked FROM {relation}" for e in wanted
-    ) or "SELECT CAST(NULL AS VARCHAR) AS code, 0 AS checked WHERE FALSE"
+    declared = ", ".join(f"({_text(e.code)}, {_text(e.severity)}, {_text(e.meaning)}, {_text(e.remedy)})" for e in wanted) or "(NULL, NULL, NULL, NULL)"
+    checked = (
+        " UNION ALL ".join(
+            f"SELECT {_text(e.code)} AS code, {'count(*)' if e.kind == 'present' else f'count({_name(e.column)})'} AS checked FROM {relation}" for e in wanted
+        )
+        or "SELECT CAST(NULL AS VARCHAR) AS code, 0 AS checked WHERE FALSE"
+    )
     return f"""
     WITH declared(code, severity, meaning, remedy) AS (VALUES {declared}),
     checked AS ({checked}),

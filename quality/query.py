@@ -34,7 +34,6 @@ class Query:
     tables: Mapping[str, Relation] = field(default_factory=dict)
 
 
-
 class Engine(Protocol):
     """Whatever runs queries for one that needs an intermediate result (pipelines/engine)."""
 

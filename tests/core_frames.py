@@ -64,9 +64,7 @@ def _engine(spill: Path) -> DuckDB:
     return DuckDB(spill)
 
 
-def trusted_tables(
-    exported: Mapping[str, pa.Table], as_of: date, export_date: date, spill: Path, company: Configuration = COMPANY
-) -> dict[str, pa.Table]:
+def trusted_tables(exported: Mapping[str, pa.Table], as_of: date, export_date: date, spill: Path, company: Configuration = COMPANY) -> dict[str, pa.Table]:
     """Every core table as of a date, from judged exports (those not given are empty)."""
     engine = _engine(spill)
     handles: dict[str, Parquet] = {}

@@ -69,11 +69,7 @@ def page_tables(
 
 def rows_where(frame: pd.DataFrame, **values) -> pd.DataFrame:
     """The rows in which each named column has the value given; at least one, so that no test runs on nothing."""
-    found = frame[
-        (frame[list(values)] == pd.Series({c: pd.Timestamp(v) if c == "period_start" else v for c, v in values.items()})).all(
-            axis="columns"
-        )
-    ]
+    found = frame[(frame[list(values)] == pd.Series({c: pd.Timestamp(v) if c == "period_start" else v for c, v in values.items()})).all(axis="columns")]
     if found.empty:
         raise LookupError(f"no row has {values}")
     return found
@@ -188,9 +184,7 @@ def _funnel(rng: np.random.Generator, members: tuple) -> dict[str, pd.DataFrame]
     keys["is_partial"] = keys["period_start"].isin([pd.Timestamp(2025, 11, 1), pd.Timestamp(2025, 10, 1)]) & ~(
         (keys["period_kind"] == "month") & (keys["period_start"] == pd.Timestamp(2025, 10, 1))
     )
-    per_period = per_period.merge(
-        keys[["period_kind", "period_start", "is_partial"]].drop_duplicates(), on=["period_kind", "period_start"], validate="m:1"
-    )
+    per_period = per_period.merge(keys[["period_kind", "period_start", "is_partial"]].drop_duplicates(), on=["period_kind", "period_start"], validate="m:1")
     n = len(keys)
     size = np.where(keys["dimension"] == "all", 1.0, 0.25)
     position = keys["stage"].map({s[0]: i for i, s in enumerate(STAGES)})
@@ -323,9 +317,7 @@ def _deals(rng: np.random.Generator, count: int, method: str) -> dict[str, pd.Da
                 evidence="63 days in stage, 2.9 × the average of 21.7 (n=140)",
                 suggested_action="executive visit; touches from one to two a week",
             ),
-            risky.head(count // 8).assign(
-                signal="zombie", evidence="expected close 41 days past", suggested_action="close it or restart it"
-            ),
+            risky.head(count // 8).assign(signal="zombie", evidence="expected close 41 days past", suggested_action="close it or restart it"),
         ],
         ignore_index=True,
     )

@@ -49,7 +49,10 @@ def test_nothing_below_the_edge_reads_the_clock():
         str(path.relative_to(ROOT))
         for path in FILES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr in ("now", "today", "utcnow") and isinstance(node.value, ast.Name) and node.value.id in ("datetime", "date", "pd", "time")
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("now", "today", "utcnow")
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("datetime", "date", "pd", "time")
     }
     assert asking <= edge, f"these read the clock: {asking - edge}"
 

@@ -23,7 +23,10 @@ _PLAYBOOK: dict[Language, dict[str, tuple[str, str]]] = {
         "not_updated_7d": ("not updated for {observed} days", "update it; the supervisor looks"),
     },
     "zh": {
-        "stage_overtime": ("已在该阶段停留 {observed} 天，平均 {reference} 天（近 12 个月完成 {sample} 次）", "安排高层拜访；跟进由每周一次增至两次；了解客户内部争议点"),
+        "stage_overtime": (
+            "已在该阶段停留 {observed} 天，平均 {reference} 天（近 12 个月完成 {sample} 次）",
+            "安排高层拜访；跟进由每周一次增至两次；了解客户内部争议点",
+        ),
         "zombie": ("{observed} 天无任何动作；预计成交日期已过 {reference} 天", "关闭或重启"),
         "not_updated_7d": ("{observed} 天未更新", "更新商机；主管跟进"),
     },

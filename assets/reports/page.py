@@ -158,8 +158,5 @@ def _filter(segments: list[tuple[str, str]], cut: dict[str, int], figures: Figur
     return {
         "dimensions": [{"dimension": d, "name": figures.name("dimension", d)} for d in members],
         "members": members,
-        "cut": [
-            figures.say("filter.cut", dimension=figures.name("dimension", d), shown=SHOWN_MEMBERS, total=figures.count(total))
-            for d, total in cut.items()
-        ],
+        "cut": [figures.say("filter.cut", dimension=figures.name("dimension", d), shown=SHOWN_MEMBERS, total=figures.count(total)) for d, total in cut.items()],
     }

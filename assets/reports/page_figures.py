@@ -217,11 +217,7 @@ def grid(frame: pd.DataFrame, segments: Sequence[tuple[str, str]], rows: Sequenc
     shown = [segment for segment in segments if segment in held]
     if ("all", "all") not in shown:
         shown = []
-    index = (
-        pd.MultiIndex.from_tuples([(*segment, row) for segment in shown for row in rows], names=["dimension", "member", "row"])
-        if shown and rows
-        else None
-    )
+    index = pd.MultiIndex.from_tuples([(*segment, row) for segment in shown for row in rows], names=["dimension", "member", "row"]) if shown and rows else None
     blank = np.tile(np.array(list(blanks.values()), dtype=object), (len(rows), 1))
     if index is None:
         return Grid(shown, list(rows), columns, np.empty((0, len(rows), len(columns)), dtype=object), blank)

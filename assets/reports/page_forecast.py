@@ -124,9 +124,9 @@ def _targets(figures: Figures) -> pd.DataFrame:
     columns = ["period_kind", "period_start", "dimension", "member", "target"]
     rows = [t.model_dump() for t in figures.company.targets if t.metric == "bookings"]
     frame = pd.DataFrame(rows, columns=columns)
-    return frame.assign(
-        period_start=pd.to_datetime(frame["period_start"]).astype("datetime64[us]"), target=frame["target"].astype(float)
-    ).drop_duplicates(columns[:-1], keep="last")
+    return frame.assign(period_start=pd.to_datetime(frame["period_start"]).astype("datetime64[us]"), target=frame["target"].astype(float)).drop_duplicates(
+        columns[:-1], keep="last"
+    )
 
 
 def _written(measured: pd.DataFrame, figures: Figures) -> pd.DataFrame:

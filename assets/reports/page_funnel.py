@@ -141,8 +141,7 @@ def _written_conversion(c: pd.DataFrame, figures: Figures) -> pd.DataFrame:
 
 def _written_dwell(d: pd.DataFrame, figures: Figures) -> pd.DataFrame:
     overtime = [
-        figures.say("funnel.overtime", count=figures.count(n), share=figures.share(share))
-        for n, share in zip(d["overtime"], d["overtime_share"], strict=True)
+        figures.say("funnel.overtime", count=figures.count(n), share=figures.share(share)) for n, share in zip(d["overtime"], d["overtime_share"], strict=True)
     ]
     return _keys(d).assign(
         visits=d["visits"].map(figures.count),

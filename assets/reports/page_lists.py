@@ -120,9 +120,7 @@ def deals_of_period(tables: Mapping[str, pd.DataFrame], period: Period, figures:
 def stalled_deals(tables: Mapping[str, pd.DataFrame], figures: Figures) -> tuple[Listing, str]:
     """Deals on the risk list, the largest amount first, each with all its signals; and their known amounts together."""
     risks = tables["risk_list"]
-    by_deal = risks.groupby("opportunity_id", sort=True).agg(
-        stage=("stage", "first"), owner_id=("owner_id", "first"), amount=("amount", "first")
-    )
+    by_deal = risks.groupby("opportunity_id", sort=True).agg(stage=("stage", "first"), owner_id=("owner_id", "first"), amount=("amount", "first"))
     ordered = by_deal.sort_values("amount", ascending=False, kind="stable", na_position="last")
     first = ordered.head(SHOWN_STALLED)
     signals = dict(list(risks[risks["opportunity_id"].isin(first.index)].groupby("opportunity_id")))
@@ -177,9 +175,7 @@ def _finding(finding: dict, figures: Figures) -> dict:
 
 def rejected(tables: Mapping[str, pd.DataFrame], figures: Figures) -> Listing:
     """Rejected rows, the largest amount first, then by file and line, with their reasons in words."""
-    rows = tables["rejected_rows"].sort_values(
-        ["amount", "export", "line"], ascending=[False, True, True], kind="stable", na_position="last"
-    )
+    rows = tables["rejected_rows"].sort_values(["amount", "export", "line"], ascending=[False, True, True], kind="stable", na_position="last")
     written = [
         {
             "file": row["export"],

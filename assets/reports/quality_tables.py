@@ -127,8 +127,7 @@ def data_quality_sql(company: Configuration, names: Iterable[str]) -> str:
     """
     names = list(names)
     findings = " UNION ALL ".join(
-        f"SELECT * FROM ({findings_sql(name, expected_of(company, name), exported_columns(name), f'exported_{name}')})"
-        for name in names
+        f"SELECT * FROM ({findings_sql(name, expected_of(company, name), exported_columns(name), f'exported_{name}')})" for name in names
     )
     touched = " UNION ALL ".join(_touched_by(name) for name in names if "opportunity_id" in exported_columns(name))
     return f"""

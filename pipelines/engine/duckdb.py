@@ -41,7 +41,9 @@ class DuckDB:
             connection.execute("SET TimeZone = 'UTC'")
             for name, relation in tables.items():
                 if isinstance(relation, Parquet):
-                    connection.execute(f"CREATE TEMPORARY VIEW {_quoted(name)} AS SELECT * FROM read_parquet({_literal(relation.path)}, hive_partitioning = false)")
+                    connection.execute(
+                        f"CREATE TEMPORARY VIEW {_quoted(name)} AS SELECT * FROM read_parquet({_literal(relation.path)}, hive_partitioning = false)"
+                    )
                 else:
                     connection.register(name, relation)
             yield connection
@@ -76,8 +78,7 @@ def _conformed(connection, sql: str, contract: sa.Table, constants: dict[str, st
     if surplus:
         raise LookupError(f"table {contract.name}: its query gives {', '.join(surplus)}, which the contract does not declare (quality/tables)")
     columns = ", ".join(
-        f"CAST({constants[c.name] if c.name in constants else _quoted(c.name)} AS {duckdb_type(c)}) AS {_quoted(c.name)}"
-        for c in contract.columns
+        f"CAST({constants[c.name] if c.name in constants else _quoted(c.name)} AS {duckdb_type(c)}) AS {_quoted(c.name)}" for c in contract.columns
     )
     order = ", ".join(_quoted(name) for name in key_columns(contract))
     return f"SELECT {columns} FROM ({sql}) ORDER BY {order}"

@@ -121,9 +121,7 @@ def column(
         "private": private,
         "severity": severity,
     }
-    return sa.Column(
-        name, _TYPES[unit], primary_key=key, nullable=not (key or required), comment=comment, info=info, autoincrement=False
-    )
+    return sa.Column(name, _TYPES[unit], primary_key=key, nullable=not (key or required), comment=comment, info=info, autoincrement=False)
 
 
 def table(metadata: sa.MetaData, name: str, comment: str, *columns: sa.Column, rules: Iterable[Rule] = (), **info) -> sa.Table:

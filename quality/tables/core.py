@@ -104,7 +104,7 @@ opportunity_versions = table(
 stage_dates = table(
     CORE,
     "stage_dates",
-    "One row per stage that the opportunity's own row dates (\"date entered stage X\" columns).",
+    'One row per stage that the opportunity\'s own row dates ("date entered stage X" columns).',
     column("opportunity_id", "id", "Opportunity", key=True),
     column("stage", "id", "Stage key, won and lost included", key=True),
     column("entered_at", "time", "Entry", required=True),

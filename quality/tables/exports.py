@@ -17,8 +17,20 @@ EXPORTS = sa.MetaData()
 OPPORTUNITY_TYPES = ("new", "renewal", "expansion")
 
 PARENT_RULES = (
-    Rule("unknown_opportunity", "ok_opportunity_known", "reject", "the opportunity is in the opportunities export", "export the opportunity too, or correct its id"),
-    Rule("parent_rejected", "ok_parent_accepted", "reject", "the opportunity's own row is accepted", "mend the opportunity's row; this one then comes back by itself"),
+    Rule(
+        "unknown_opportunity",
+        "ok_opportunity_known",
+        "reject",
+        "the opportunity is in the opportunities export",
+        "export the opportunity too, or correct its id",
+    ),
+    Rule(
+        "parent_rejected",
+        "ok_parent_accepted",
+        "reject",
+        "the opportunity's own row is accepted",
+        "mend the opportunity's row; this one then comes back by itself",
+    ),
 )
 
 opportunities = table(
@@ -62,17 +74,37 @@ opportunities = table(
     column("next_step", "text", "Next step", private="text"),
     column("notes", "text", "Notes", private="text"),
     rules=(
-        Rule("unknown_stage", "ok_stage_known", "reject", "the stage is one of the configured spellings", "correct the stage, or add its spelling to the configuration"),
+        Rule(
+            "unknown_stage",
+            "ok_stage_known",
+            "reject",
+            "the stage is one of the configured spellings",
+            "correct the stage, or add its spelling to the configuration",
+        ),
         Rule("unknown_pipeline", "ok_pipeline_known", "reject", "the pipeline is configured", "correct the pipeline, or add it to the configuration"),
-        Rule("unknown_currency", "ok_currency_known", "reject", "the currency has an exchange rate", "correct the currency, or add its rate to the configuration"),
+        Rule(
+            "unknown_currency", "ok_currency_known", "reject", "the currency has an exchange rate", "correct the currency, or add its rate to the configuration"
+        ),
         Rule("unknown_owner", "ok_owner_known", "warning", "the owner is in the owners export", "add the owner, or correct the id"),
         Rule("created_in_future", "ok_created_past", "reject", "creation is not after the export date", "correct the creation date"),
         Rule("closed_in_future", "ok_closed_past", "reject", "closing is not after the export date", "correct the close date"),
         Rule("closed_before_created", "ok_closed_after_created", "reject", "closing is not before creation", "correct one of the two dates"),
         Rule("closed_without_date", "ok_closed_dated", "reject", "a closed opportunity has a close date", "enter the close date"),
         Rule("won_without_amount", "ok_won_amount", "warning", "a won opportunity has an amount", "enter the amount"),
-        Rule("contradictory_outcome", "ok_outcome_agrees", "warning", "stage and closed or won flags agree (the configured outcome_from decides)", "make the flags agree"),
-        Rule("won_without_contract_or_payment", "ok_won_evidence", "warning", "a won opportunity has an effective contract or a first payment", "enter the contract date or the payment"),
+        Rule(
+            "contradictory_outcome",
+            "ok_outcome_agrees",
+            "warning",
+            "stage and closed or won flags agree (the configured outcome_from decides)",
+            "make the flags agree",
+        ),
+        Rule(
+            "won_without_contract_or_payment",
+            "ok_won_evidence",
+            "warning",
+            "a won opportunity has an effective contract or a first payment",
+            "enter the contract date or the payment",
+        ),
         Rule("owner_missing", "ok_owner_present", "warning", "the opportunity has an owner", "assign an owner"),
         Rule("not_updated_3d", "ok_updated_3d", "warning", "an open opportunity was updated in the last 3 days", "update it"),
         Rule("not_updated_7d", "ok_updated_7d", "warning", "an open opportunity was updated in the last 7 days", "update it; the supervisor looks"),
@@ -94,10 +126,24 @@ stage_history = table(
     column("owner_id", "id", "Owner at that time"),
     rules=(
         *PARENT_RULES,
-        Rule("unknown_stage", "ok_stage_known", "reject", "the stage is one of the configured spellings", "correct the stage, or add its spelling to the configuration"),
+        Rule(
+            "unknown_stage",
+            "ok_stage_known",
+            "reject",
+            "the stage is one of the configured spellings",
+            "correct the stage, or add its spelling to the configuration",
+        ),
         Rule("entered_in_future", "ok_entered_past", "reject", "entry is not after the export date", "correct the entry date"),
-        Rule("entered_before_created", "ok_entered_after_created", "reject", "entry is not before the opportunity's creation day", "correct one of the two dates"),
-        Rule("entered_after_closed", "ok_entered_before_closed", "warning", "entry is not after the opportunity's close day", "correct one of the two dates, or reopen the deal"),
+        Rule(
+            "entered_before_created", "ok_entered_after_created", "reject", "entry is not before the opportunity's creation day", "correct one of the two dates"
+        ),
+        Rule(
+            "entered_after_closed",
+            "ok_entered_before_closed",
+            "warning",
+            "entry is not after the opportunity's close day",
+            "correct one of the two dates, or reopen the deal",
+        ),
         Rule("exited_before_entered", "ok_exited_after_entered", "reject", "exit is not before entry", "correct one of the two dates"),
     ),
 )

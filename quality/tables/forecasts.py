@@ -99,7 +99,12 @@ deal_accuracy = table(
     "One row per method and horizon: how past win probabilities compare with what happened, over all origins.",
     as_of(),
     column("method", "label", "Method", key=True),
-    column("horizon", "label", "month_1, month_2, month_3: won by the end of that month after the origin; ever: won, of those closed since; which: as ever, with every method given each origin's own share of wins: it compares and is no forecast", key=True),
+    column(
+        "horizon",
+        "label",
+        "month_1, month_2, month_3: won by the end of that month after the origin; ever: won, of those closed since; which: as ever, with every method given each origin's own share of wins: it compares and is no forecast",
+        key=True,
+    ),
     column("deals", "count", "Pairs of origin and open deal whose outcome at the horizon is known", required=True),
     column("origins", "count", "Origins they come from", required=True),
     column("base_rate", "share", "Share of them that were won"),

@@ -35,8 +35,7 @@ def segment() -> tuple[sa.Column, sa.Column]:
 funnel_flow = table(
     METRICS,
     "funnel_flow",
-    "One row per period, segment member and open stage: movements counted in visits. "
-    "opening + entered − advanced − regressed − won − lost = closing, exactly.",
+    "One row per period, segment member and open stage: movements counted in visits. opening + entered − advanced − regressed − won − lost = closing, exactly.",
     as_of(),
     *period(),
     *segment(),
@@ -59,8 +58,7 @@ funnel_flow = table(
 stage_conversion = table(
     METRICS,
     "stage_conversion",
-    "One row per period, segment member and stage: the cohort of deals that first entered the stage in the period. "
-    "entered = advanced + lost + still_open.",
+    "One row per period, segment member and stage: the cohort of deals that first entered the stage in the period. entered = advanced + lost + still_open.",
     as_of(),
     *period(),
     *segment(),
@@ -119,7 +117,9 @@ stage_dwell = table(
     column("mean_working_days", "days", "Mean of completed visits in working days"),
     column("overtime", "count", "Visits, open ones included, longer than 1.5 × the stage's average", required=True),
     column("overtime_share", "share", "overtime ÷ visits"),
-    column("reference_days", "days", "The stage's average that overtime is measured by: completed visits of the last 12 months where n ≥ 10, else the benchmark"),
+    column(
+        "reference_days", "days", "The stage's average that overtime is measured by: completed visits of the last 12 months where n ≥ 10, else the benchmark"
+    ),
     column("benchmark_days", "days", "Configured benchmark dwell of the stage"),
     column("is_partial", "flag", "The period is not over at the as-of date", required=True),
 )
@@ -143,7 +143,11 @@ win_rates = table(
     column("won_amount", "amount", "Amount won in the period", required=True),
     column("mean_amount", "amount", "Mean amount of those won"),
     column("cycle_mean_days", "days", "Mean from creation to winning of those won in the period"),
-    column("cycle_median_days", "days", "Median from creation to closing, Kaplan–Meier over those created in the period: won is the event, others are censored at closing or the as-of date; null when not reached"),
+    column(
+        "cycle_median_days",
+        "days",
+        "Median from creation to closing, Kaplan–Meier over those created in the period: won is the event, others are censored at closing or the as-of date; null when not reached",
+    ),
     column("velocity", "amount", "Open at the period's end × mean won amount × win rate ÷ mean cycle: amount per day"),
     column("is_partial", "flag", "The period is not over at the as-of date", required=True),
 )

@@ -57,7 +57,9 @@ def main() -> None:
         if not exports.exists():
             started = time.perf_counter()
             exports = write_benchmark(folder, given.deals, SEED)
-            print(f"written in {time.perf_counter() - started:.0f} s: {', '.join(f'{p.name} {p.stat().st_size / 1e6:.0f} MB' for p in sorted(exports.iterdir()))}")
+            print(
+                f"written in {time.perf_counter() - started:.0f} s: {', '.join(f'{p.name} {p.stat().st_size / 1e6:.0f} MB' for p in sorted(exports.iterdir()))}"
+            )
         started = time.perf_counter()
         with duckdb.connect(config={"threads": 2}) as connection:
             for path in sorted(exports.glob("Opportunity*.csv")):

@@ -68,9 +68,7 @@ def test_filter_exchanges_forecast_and_funnel_and_comes_back(browser, pages, tab
     choose(browser, "region", "North")
     expected = rows_where(tables["revenue_forecast"], member="North", period_start="2025-11-01", component="total")["mean"].iloc[0]
     assert text(browser, "#card-month .big") == figures.amount(expected)
-    entered = rows_where(tables["stage_conversion"], member="North", period_kind="month", period_start="2025-10-01", stage="potential")[
-        "entered"
-    ].iloc[0]
+    entered = rows_where(tables["stage_conversion"], member="North", period_kind="month", period_start="2025-10-01", stage="potential")["entered"].iloc[0]
     assert text(browser, "#funnel tbody tr td") == figures.count(entered)
     assert text(browser, "#shown") == "Forecast and funnel of: region = North"
     Select(browser.driver.find_element(By.ID, "dimension")).select_by_value("all")

@@ -259,7 +259,14 @@ def test_why_explains_an_opportunity(dirty: Company):
     open_deal = rows_of(dirty, "win_probability")["opportunity_id"].iloc[0]
     said = say("why", open_deal, "D0001", "--home", str(dirty.home.path))
     assert said.exit_code == 0, said.err
-    for words in (f"{open_deal}, as of 2026-06-30", "state: ", "visit: ", "win_probability: ", "exported in opportunities: file deals.csv, line ", "D0001, as of"):
+    for words in (
+        f"{open_deal}, as of 2026-06-30",
+        "state: ",
+        "visit: ",
+        "win_probability: ",
+        "exported in opportunities: file deals.csv, line ",
+        "D0001, as of",
+    ):
         assert words in said.out
     assert "rejected: deals.csv, line 2 (opportunities)" in said.out
     assert not [w for w in PERSONAL if w in said.out]

@@ -91,9 +91,7 @@ def sums_by(month: pd.Series, amount: pd.Series) -> pd.Series:
 def assert_months(published: pd.DataFrame, column: str, expected: pd.Series) -> None:
     """The published months hold what was counted by month, and nothing was counted in any other month."""
     assert expected.sum() == pytest.approx(published[column].sum())
-    pd.testing.assert_series_equal(
-        published[column].astype(float), expected.reindex(published.index, fill_value=0).astype(float), check_names=False, rtol=1e-9
-    )
+    pd.testing.assert_series_equal(published[column].astype(float), expected.reindex(published.index, fill_value=0).astype(float), check_names=False, rtol=1e-9)
 
 
 def movements(entries: pd.DataFrame, order: list[str]) -> pd.DataFrame:
@@ -116,7 +114,7 @@ def assert_flows(run: Run, expected: pd.DataFrame, closing: dict[str, int]) -> N
     flow = run.months("funnel_flow").reset_index().set_index(["month", "stage"])
     assert expected.sum().to_dict() == flow[MOVEMENTS].sum().to_dict()
     pd.testing.assert_frame_equal(flow[MOVEMENTS].sort_index(), expected.reindex(flow.index, fill_value=0).sort_index(), check_names=False, check_dtype=False)
-    stock = (expected[["entered_new", "entered_advanced", "entered_regressed"]].sum(axis=1) - expected[["advanced", "regressed", "won", "lost"]].sum(axis=1))
+    stock = expected[["entered_new", "entered_advanced", "entered_regressed"]].sum(axis=1) - expected[["advanced", "regressed", "won", "lost"]].sum(axis=1)
     stock = stock.unstack(fill_value=0).cumsum()
     by_stage = flow["closing"].unstack()
     pd.testing.assert_frame_equal(by_stage.fillna(0), stock.reindex(by_stage.index).ffill().fillna(0), check_names=False, check_dtype=False)

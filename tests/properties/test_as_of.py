@@ -64,10 +64,12 @@ def export_of(day: int, courses: list[dict]) -> dict:
             }
         )  # fmt: skip
         logged = entries + ([(closed, course["outcome"])] if closed is not None else [])
-        history += [
-            {"opportunity_id": name, "stage_key": s, "stage_kind": "open" if s in STAGES else s, "entered_at": at(d)} for d, s in logged
-        ]
-    return {"opportunities": judged("opportunities", opportunities), "stage_history": judged("stage_history", history), "field_history": judged("field_history", fields)}
+        history += [{"opportunity_id": name, "stage_key": s, "stage_kind": "open" if s in STAGES else s, "entered_at": at(d)} for d, s in logged]
+    return {
+        "opportunities": judged("opportunities", opportunities),
+        "stage_history": judged("stage_history", history),
+        "field_history": judged("field_history", fields),
+    }
 
 
 @settings(max_examples=12, deadline=None)

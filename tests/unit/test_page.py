@@ -73,9 +73,7 @@ def test_headline_says_amount_range_gap_attainment_and_noise_floor(tables):
 
 
 def test_parts_and_simple_methods_stand_beside_each_other(tables, pages):
-    forecast = rows_where(
-        tables["revenue_forecast"], dimension="all", period_kind="quarter", period_start="2025-10-01", component="open_pipeline"
-    )
+    forecast = rows_where(tables["revenue_forecast"], dimension="all", period_kind="quarter", period_start="2025-10-01", component="open_pipeline")
     text = section(pages["en"], "parts")
     assert figures().amount_cell(forecast["mean"].iloc[0]) in text
     assert "weighted pipeline" in text and "run rate" in text
@@ -144,9 +142,7 @@ def test_rates_of_few_deals_are_greyed(tables):
     many = tables["stage_conversion"].assign(entered=10)
     head = '<tr class="small"'
     assert head in render_page({**tables, "stage_conversion": few}, page_company(), AS_OF, "en")
-    assert head not in render_page(
-        {**tables, "stage_conversion": many, "stage_dwell": tables["stage_dwell"].assign(completed=10)}, page_company(), AS_OF, "en"
-    )
+    assert head not in render_page({**tables, "stage_conversion": many, "stage_dwell": tables["stage_dwell"].assign(completed=10)}, page_company(), AS_OF, "en")
 
 
 def test_rows_read_are_accounted_for(pages):
@@ -220,9 +216,7 @@ def test_exported_text_is_escaped_everywhere(tables, language):
         "win_probability": tables["win_probability"].assign(owner_id=HOSTILE, opportunity_id=lambda f: HOSTILE + f["opportunity_id"]),
         "win_timing": tables["win_timing"].assign(opportunity_id=lambda f: HOSTILE + f["opportunity_id"]),
         "risk_list": tables["risk_list"].assign(evidence=HOSTILE, suggested_action=HOSTILE, stage=HOSTILE, owner_id=HOSTILE),
-        "rejected_rows": tables["rejected_rows"].assign(
-            export=HOSTILE, owner_id=HOSTILE, reasons=json.dumps([{"code": "x", "expected": HOSTILE}])
-        ),
+        "rejected_rows": tables["rejected_rows"].assign(export=HOSTILE, owner_id=HOSTILE, reasons=json.dumps([{"code": "x", "expected": HOSTILE}])),
         "data_quality": tables["data_quality"].assign(meaning=HOSTILE, expectation=HOSTILE),
         "run_log": tables["run_log"].assign(run_id=HOSTILE, skipped=json.dumps([{"what": HOSTILE, "why": HOSTILE}]), as_of_from=HOSTILE),
     }
@@ -283,9 +277,7 @@ def test_amounts_name_another_currency():
     assert figures("zh", currency="CHF").amount(50_000) == "5.0 万 CHF"
 
 
-@pytest.mark.parametrize(
-    "share, text", [(0.0, "0%"), (0.001, "<1%"), (0.5, "50%"), (0.999, ">99%"), (1.0, "100%"), (-0.12, "−12%"), (None, "—")]
-)
+@pytest.mark.parametrize("share, text", [(0.0, "0%"), (0.001, "<1%"), (0.5, "50%"), (0.999, ">99%"), (1.0, "100%"), (-0.12, "−12%"), (None, "—")])
 def test_shares_never_round_to_certainty(share, text):
     assert figures().share(share) == text
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from sklearn.linear_model import PoissonRegressor
 
-from models.deal_history import ADVANCED, CAUSES, LOST, REGRESSED, WON
+from models.deal_history import CAUSES, LOST, REGRESSED, WON
 from models.exposure import AGE_EDGES_DAYS, OLDEST_AGE_DAYS, POSITIONS, Exposure, quarter_positions
 
 AVERAGE_POSITION = POSITIONS

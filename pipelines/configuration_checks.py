@@ -31,6 +31,7 @@ def disagreements(data: Mapping[str, Any], crms: Collection[str]) -> Iterator[Di
     yield from _of_pipelines(_entries(data.get("pipelines")))
     yield from _of_exports(_mapping(data.get("exports")), _stage_keys(data), crms)
     yield from _of_severities(_mapping(data.get("severities")))
+    yield from _of_formats(_mapping(data.get("formats")))
     yield from _of_targets(_entries(data.get("targets")), data.get("fiscal_year_start_month", 1))
 
 
@@ -38,7 +39,8 @@ def severity_codes() -> frozenset[str]:
     """Every name that ``severities`` may have: a code of an expectation, alone or after its table and a point."""
     codes = set()
     for name, contract in EXPORTED.items():
-        for expectation in expectations_of(contract, {}, required=[c.name for c in contract.columns]):
+        names = [c.name for c in contract.columns]
+        for expectation in expectations_of(contract, {}, required=names, formats=dict.fromkeys(names, ".")):
             codes |= {expectation.code, f"{name}.{expectation.code}"}
     return frozenset(codes)
 
@@ -136,6 +138,12 @@ def _of_severities(severities: Mapping[Any, Any]) -> Iterator[Disagreement]:
     codes = severity_codes() if severities else frozenset()
     for code in severities:
         yield from _unknown(("severities", code), code, codes, "the code of an expectation, or table.code (they are listed in data_quality)")
+
+
+def _of_formats(formats: Mapping[Any, Any]) -> Iterator[Disagreement]:
+    columns = {f"{name}.{column.name}" for name, contract in EXPORTED.items() for column in contract.columns}
+    for name in formats:
+        yield from _unknown(("formats", name), name, columns, "a column that can be exported, as table.column")
 
 
 def _of_targets(targets: list[tuple[int, Mapping[Any, Any]]], fiscal_year_start_month: Any) -> Iterator[Disagreement]:

@@ -5,12 +5,14 @@
 --   derived   a date of the opportunity itself (a "date entered" column, creation, closing)
 --   rebuilt   a difference between successive snapshots; it is dated by the snapshot that shows it
 WITH observed AS (
-    SELECT h.opportunity_id, h.stage_key AS stage, h.entered_at, 'observed' AS history, h._row AS line
+    SELECT
+        h.opportunity_id, h.stage_key AS stage, h.entered_at, CASE WHEN h.exited_at < p.as_of_end THEN h.exited_at END AS left_at,
+        'observed' AS history, h._row AS line
     FROM exported_stage_history AS h, parameters AS p
     WHERE h._verdict = 'accepted' AND h.stage_key IS NOT NULL AND h.entered_at < p.as_of_end
       AND h.opportunity_id IN (SELECT opportunity_id FROM opportunity_versions)
     UNION ALL
-    SELECT d.opportunity_id, d.stage, d.entered_at, 'derived' AS history, 0 AS line
+    SELECT d.opportunity_id, d.stage, d.entered_at, NULL AS left_at, 'derived' AS history, 0 AS line
     FROM stage_dates AS d, parameters AS p
     WHERE d.entered_at < p.as_of_end AND d.opportunity_id IN (SELECT opportunity_id FROM opportunity_versions)
 ),
@@ -28,7 +30,7 @@ first_stage AS (
 ),
 -- Deals without any dated entry begin in the first stage on the day of creation.
 created AS (
-    SELECT v.opportunity_id, f.stage, v.created_at AS entered_at, 'derived' AS history, -1 AS line
+    SELECT v.opportunity_id, f.stage, v.created_at AS entered_at, NULL AS left_at, 'derived' AS history, -1 AS line
     FROM opportunity_versions AS v
     JOIN first_stage AS f ON f.pipeline = v.pipeline
     CROSS JOIN parameters AS p
@@ -54,6 +56,7 @@ rebuilt AS (
                 THEN greatest(v.stage_entered_at, coalesce(n.entered_at, v.created_at, v.stage_entered_at))
             WHEN s.kind = 'open' THEN greatest(CAST(v.seen_on AS TIMESTAMP), coalesce(n.entered_at, v.created_at))
         END AS entered_at,
+        NULL AS left_at,
         CASE WHEN v.stage_entered_at IS NOT NULL THEN 'derived' ELSE 'rebuilt' END AS history,
         1000000000 AS line
     FROM seen AS v
@@ -74,6 +77,7 @@ closed AS (
         v.opportunity_id,
         s.stage,
         greatest(coalesce(v.closed_at, CASE WHEN v.is_known THEN CAST(v.seen_on AS TIMESTAMP) END), n.entered_at) AS entered_at,
+        NULL AS left_at,
         CASE WHEN v.closed_at IS NOT NULL THEN 'derived' ELSE 'rebuilt' END AS history,
         1000000001 AS line
     FROM opportunity_versions AS v
@@ -92,7 +96,7 @@ entries AS (
 ),
 ordered AS (
     SELECT
-        e.opportunity_id, e.stage, s.kind, s.position, e.entered_at, e.history, e.line,
+        e.opportunity_id, e.stage, s.kind, s.position, e.entered_at, e.left_at, e.history, e.line,
         lag(e.stage) OVER in_order AS stage_before
     FROM entries AS e
     JOIN stages AS s ON s.stage = e.stage
@@ -102,6 +106,6 @@ ordered AS (
 SELECT
     opportunity_id,
     row_number() OVER (PARTITION BY opportunity_id ORDER BY entered_at, kind <> 'open', position, line) AS entry_number,
-    stage, kind, position, entered_at, history
+    stage, kind, position, entered_at, left_at, history
 FROM ordered
 WHERE stage IS DISTINCT FROM stage_before

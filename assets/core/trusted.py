@@ -35,6 +35,7 @@ def parameters(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam
             "zombie_days": [limits.zombie_days],
             "zombie_close_overdue_days": [limits.zombie_close_overdue_days],
             "small_sample": [limits.small_sample],
+            "audit_sample_share": [limits.audit_sample_share],
             "language": [company.language],
         }
     )

@@ -4,6 +4,7 @@ What belongs here: deriving the ok_ columns of the rules (judging/*.sql), having
 the verdict. What does not: reading files, and what is built from accepted rows.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -88,7 +89,7 @@ def exchange_rates(company: Company, exported: pa.Table | None, as_of: date) -> 
 def facts(company: Configuration, rows: pa.Table, owners: pa.Table, export_date: date) -> pd.DataFrame:
     """The one row about company and export that the judging SQL joins to every row."""
     configured = company.exports.tables
-    evidence = [rows[c].null_count < rows.num_rows for c in ("contract_effective_at", "first_payment_at") if c in rows.column_names]
+    evidence = [_has_values(rows, column) for column in ("contract_effective_at", "first_payment_at")]
     return pd.DataFrame(
         {
             "only_pipeline": [company.pipelines[0].key if len(company.pipelines) == 1 else None],
@@ -98,9 +99,16 @@ def facts(company: Configuration, rows: pa.Table, owners: pa.Table, export_date:
             "has_owners": [owners.num_rows > 0],
             "has_history": ["stage_history" in configured or bool(configured["opportunities"].stage_dates)],
             "has_contract_facts": [any(evidence)],
-            "has_owner_column": ["owner_id" in rows.column_names and rows["owner_id"].null_count < rows.num_rows],
+            "has_owner_column": [_has_values(rows, "owner_id")],
+            "has_needs": [_has_values(rows, "need")],
+            "duplicate_need_days": [company.thresholds.duplicate_need_days],
+            "vague_pattern": ["|".join(re.escape(word.lower()) for word in sorted(company.vague_words, key=len, reverse=True)) or "$^"],
         }
     ).astype({"only_pipeline": "str"} if len(company.pipelines) == 1 else {"only_pipeline": "object"})
+
+
+def _has_values(rows: pa.Table, column: str) -> bool:
+    return column in rows.column_names and rows[column].null_count < rows.num_rows
 
 
 def expected_of(company: Configuration, table_name: str) -> list[Expectation]:
@@ -109,7 +117,7 @@ def expected_of(company: Configuration, table_name: str) -> list[Expectation]:
     required = list(source.required) if source else []
     if table_name == "opportunities" and source and "stage_history" not in company.exports.tables and not source.stage_dates:
         required.append("stage")
-    return expectations_of(EXPORTED[table_name], company.severities, required)
+    return expectations_of(EXPORTED[table_name], company.severities, required, company.formats_of(table_name))
 
 
 def judge(
@@ -206,6 +214,7 @@ def _inputs(table_name: str, rows: pa.Table, company: Configuration, export_date
         "rates": neighbours.rates,
         "owners": neighbours.owners,
         "parents": neighbours.parents,
+        "no_intent_words": pd.DataFrame({"word": pd.Series([word.lower() for word in company.no_intent_words], dtype="str")}),
     }
 
 

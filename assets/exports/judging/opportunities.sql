@@ -32,6 +32,14 @@ settled AS (
             ELSE coalesce(stage_kind, flagged)
         END AS status
     FROM placed
+),
+-- Customers whose open deals are worked by more than one owner.
+shared AS (
+    SELECT account_id
+    FROM settled
+    WHERE status = 'open' AND account_id IS NOT NULL
+    GROUP BY account_id
+    HAVING min(owner_id) < max(owner_id)
 )
 SELECT
     d._row,
@@ -52,8 +60,10 @@ SELECT
     d.stage_kind = d.flagged AS ok_outcome_agrees,
     CASE WHEN d.status = 'won' AND d.has_contract_facts THEN coalesce(d.contract_effective_at, d.first_payment_at) IS NOT NULL END AS ok_won_evidence,
     CASE WHEN d.has_owner_column THEN d.owner_id IS NOT NULL END AS ok_owner_present,
+    CASE WHEN d.status = 'open' AND d.account_id IS NOT NULL THEN s.account_id IS NULL END AS ok_one_owner,
     CASE WHEN d.status = 'open' THEN d.updated_at >= d.export_end - INTERVAL 3 DAY END AS ok_updated_3d,
     CASE WHEN d.status = 'open' THEN d.updated_at >= d.export_end - INTERVAL 7 DAY END AS ok_updated_7d
 FROM settled AS d
 LEFT JOIN rates AS r ON r.currency = upper(trim(d.currency))
+LEFT JOIN shared AS s ON s.account_id = d.account_id
 ORDER BY d._row

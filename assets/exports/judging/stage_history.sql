@@ -1,7 +1,17 @@
 -- Derives for every exported stage entry its stage key, whether it is a stage at all, and the ok_ columns.
 -- Inputs: rows, parents (one row per opportunity id: pipeline_key, created_at, closed_at, is_accepted),
 -- stage_spellings, rates, facts.
-WITH placed AS (
+WITH exits AS (
+    -- The latest exit from a stage entered earlier; only of deals with exits, which spares the sorting where none is exported.
+    SELECT
+        _row,
+        max(exited_at) OVER (
+            PARTITION BY opportunity_id ORDER BY entered_at RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING
+        ) AS previous_exit
+    FROM rows
+    WHERE opportunity_id IN (SELECT opportunity_id FROM rows WHERE exited_at IS NOT NULL) AND entered_at IS NOT NULL
+),
+placed AS (
     SELECT
         r.*,
         p.is_accepted,
@@ -26,8 +36,10 @@ SELECT
     d.entered_at < d.export_end AS ok_entered_past,
     CAST(d.entered_at AS DATE) >= CAST(d.created_at AS DATE) AS ok_entered_after_created,
     CAST(d.entered_at AS DATE) <= CAST(d.closed_at AS DATE) AS ok_entered_before_closed,
-    d.exited_at >= d.entered_at AS ok_exited_after_entered
+    d.exited_at >= d.entered_at AS ok_exited_after_entered,
+    d.entered_at >= e.previous_exit AS ok_entered_after_previous_exit
 FROM placed AS d
+LEFT JOIN exits AS e ON e._row = d._row
 LEFT JOIN stage_spellings AS s ON s.pipeline = d.pipeline_key AND s.spelling = lower(trim(d.stage))
 LEFT JOIN rates AS x ON x.currency = upper(trim(d.currency))
 ORDER BY d._row

@@ -136,6 +136,7 @@ class Thresholds(Settings):
     small_sample: Annotated[int, Field(ge=1)] = 10
     fix_by_hours: Annotated[int, Field(ge=1)] = 24
     rejected_rows_share: Share = 0.05
+    rejected_rows_at_least: Annotated[int, Field(ge=1)] = 5
     rejected_open_amount_share: Share = 0.10
     shrunk_export_share: Share = 0.5
     duplicate_need_days: Annotated[int, Field(ge=1)] = 30

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -95,7 +95,7 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
         export_date, found_in = source.export_date
         chosen = as_of or export_date
         found_in = "asked for" if as_of else found_in
-        _check_as_of(chosen, found_in)
+        _check_as_of(chosen, found_in, export_date)
         job = defs.resolve_job_def(job_name)
         with _instance() as instance:
             result = job.execute_in_process(
@@ -112,8 +112,17 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
     return outcome
 
 
-def _check_as_of(as_of: date, found_in: str) -> None:
+def _check_as_of(as_of: date, found_in: str, export_date: date) -> None:
     first = AS_OF.start.date()
+    # The one look at the clock besides the log: a day that is neither over nor in the exports can be known by nobody.
+    today = datetime.now(UTC).date() + timedelta(days=1)
+    if as_of > max(today, export_date):
+        raise AsOfError(
+            f"the as-of date {as_of} lies in the future",
+            where=found_in,
+            expected=f"a day that is over, at the latest {max(today, export_date)}; the newest export is of {export_date}",
+            remedy="ask for an earlier day with --as-of, or leave it out",
+        )
     if as_of < first:
         raise AsOfError(
             f"the as-of date {as_of} is too early",

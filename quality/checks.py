@@ -91,9 +91,11 @@ def _exported_check(table_name: str, expected_of: Callable[[Company, str], list[
         newest = engine.arrow(Query(NEWEST_SQL, tables)).to_pylist()[0]["read"] if table_name == "opportunities" else counts["read"]
         results = {
             "reconciled": _reconciled(counts, files),
-            "few_rows_rejected": _few_rejected(counts, company.thresholds, reasons),
+            "few_rows_rejected": _few_rejected(
+                counts, company.thresholds, 1 if table_name == "opportunities" else company.thresholds.rejected_rows_at_least, reasons
+            ),
             "not_shrunk": _not_shrunk(newest, previous_rows.get(table_name), company.thresholds),
-            "no_critical_failure": _no_critical_failure(findings),
+            "no_critical_failure": _no_critical_failure(findings, reasons),
         }
         if table_name == "opportunities":
             results["not_empty"] = (counts["read"] > 0, "the export has a header and no rows; export it again, or name another file in the configuration")
@@ -139,11 +141,11 @@ def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def _few_rejected(counts: Mapping[str, int], limits: Thresholds, reasons: str) -> tuple[bool, str]:
-    current = counts["read"] - counts["superseded"]
-    share = counts["rejected"] / current if current else 0.0
-    is_few = share <= limits.rejected_rows_share
-    words = f"{counts['rejected']:,} of {_rows(current)} rejected ({share:.1%}; at most {limits.rejected_rows_share:.1%}: thresholds.rejected_rows_share)"
+def _few_rejected(counts: Mapping[str, int], limits: Thresholds, least: int, reasons: str) -> tuple[bool, str]:
+    current, rejected = counts["current"], counts["current_rejected"]
+    share = rejected / current if current else 0.0
+    is_few = share <= limits.rejected_rows_share or rejected < least
+    words = f"{rejected:,} of {_rows(current)} rejected ({share:.1%}; at most {limits.rejected_rows_share:.1%}: thresholds.rejected_rows_share)"
     return is_few, words + ("" if is_few else reasons)
 
 
@@ -166,9 +168,10 @@ def _not_shrunk(read: int, before: int | None, limits: Thresholds) -> tuple[bool
     return read >= before * least, words
 
 
-def _no_critical_failure(findings: Iterable[Mapping]) -> tuple[bool, str]:
+def _no_critical_failure(findings: Iterable[Mapping], reasons: str) -> tuple[bool, str]:
     failed = [f for f in findings if f["severity"] == "critical" and f["failed"]]
-    return not failed, "; ".join(f"{f['expectation']}: {f['failed']} of {f['checked']} rows" for f in failed) or "none failed"
+    words = "; ".join(f"{f['expectation']}: {f['failed']:,} of {_rows(f['checked'])}" for f in failed)
+    return not failed, words + reasons if failed else "none failed"
 
 
 def computed_checks(tables: Iterable[str]) -> list[dg.AssetChecksDefinition]:

@@ -72,21 +72,46 @@ rebuilt AS (
             ELSE v.stage_entered_at IS NOT NULL OR EXISTS (SELECT 1 FROM opportunity_versions AS e WHERE e.seen_on < v.seen_on)
           END
 ),
+-- A closing that the log does not show is dated by the row; without a date there, by the snapshot that first shows it closed,
+-- but only where an earlier one shows it open: the first export of a company would else have closed everything on its day.
+-- Of versions that follow each other with one outcome the last tells its date, and the first when it was first seen.
+versions AS (
+    SELECT
+        *,
+        lag(status) OVER deal AS status_before,
+        lead(status) OVER deal AS status_after
+    FROM opportunity_versions
+    WHERE is_known OR is_current
+    WINDOW deal AS (PARTITION BY opportunity_id ORDER BY seen_on)
+),
+closings AS (
+    SELECT
+        *,
+        CASE
+            WHEN last_value(CASE WHEN status IS DISTINCT FROM status_before THEN coalesce(status_before, 'none') END IGNORE NULLS) OVER so_far = 'open'
+                THEN CAST(max(CASE WHEN status IS DISTINCT FROM status_before THEN seen_on END) OVER so_far AS TIMESTAMP)
+        END AS first_seen_closed_at
+    FROM versions
+    WINDOW so_far AS (PARTITION BY opportunity_id ORDER BY seen_on ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
 closed AS (
     SELECT
         v.opportunity_id,
         s.stage,
-        greatest(coalesce(v.closed_at, CASE WHEN v.is_known THEN CAST(v.seen_on AS TIMESTAMP) END), n.entered_at) AS entered_at,
+        greatest(coalesce(v.closed_at, v.first_seen_closed_at), n.entered_at) AS entered_at,
         NULL AS left_at,
         CASE WHEN v.closed_at IS NOT NULL THEN 'derived' ELSE 'rebuilt' END AS history,
         1000000001 AS line
-    FROM opportunity_versions AS v
+    FROM closings AS v
     JOIN stages AS s ON s.pipeline = v.pipeline AND s.kind = v.status AND s.kind <> 'open'
     LEFT JOIN newest AS n ON n.opportunity_id = v.opportunity_id
     LEFT JOIN stages AS l ON l.stage = n.stage
     CROSS JOIN parameters AS p
-    WHERE v.is_current AND coalesce(l.kind, 'open') <> v.status
-      AND coalesce(v.closed_at, CASE WHEN v.is_known THEN CAST(v.seen_on AS TIMESTAMP) END) < p.as_of_end
+    WHERE CASE
+            WHEN n.stage IS NOT NULL THEN v.is_current AND l.kind <> v.status
+            ELSE v.status IS DISTINCT FROM v.status_after
+          END
+      AND coalesce(v.closed_at, v.first_seen_closed_at) < p.as_of_end
 ),
 entries AS (
     SELECT * FROM observed
@@ -94,12 +119,20 @@ entries AS (
     UNION ALL SELECT * FROM rebuilt WHERE entered_at IS NOT NULL
     UNION ALL SELECT * FROM closed
 ),
+-- A deal that is closed, and nobody knows when: what became of its stages is not known either.
+undated AS (
+    SELECT v.opportunity_id
+    FROM opportunity_versions AS v
+    WHERE v.is_current AND v.is_known AND v.status <> 'open' AND v.closed_at IS NULL
+      AND v.opportunity_id NOT IN (SELECT e.opportunity_id FROM entries AS e JOIN stages AS s ON s.stage = e.stage WHERE s.kind <> 'open')
+),
 ordered AS (
     SELECT
         e.opportunity_id, e.stage, s.kind, s.position, e.entered_at, e.left_at, e.history, e.line,
         lag(e.stage) OVER in_order AS stage_before
     FROM entries AS e
     JOIN stages AS s ON s.stage = e.stage
+    WHERE e.opportunity_id NOT IN (SELECT opportunity_id FROM undated)
     -- Entries on the same instant (a day without a time) are taken in the order of the stages, closing last.
     WINDOW in_order AS (PARTITION BY e.opportunity_id ORDER BY e.entered_at, s.kind <> 'open', s.position, e.line)
 )

@@ -82,12 +82,12 @@ def stage_dates(exported_opportunities: Parquet, company: dg.ResourceParam[Confi
 
 def stage_dates_sql(company: Configuration) -> str:
     """SELECT of every configured "date entered" column as rows; none where none is configured."""
-    keys = list(company.exports.tables["opportunities"].stage_dates)
-    pipeline = company.pipelines[0]
+    pipeline_of = {company.stage_key(p, key): p.key for p in company.pipelines for key in (*(s.key for s in p.stages), "won", "lost")}
     selects = [
-        f"""SELECT opportunity_id, '{company.stage_key(pipeline, key)}' AS stage, "stage_date:{key}" AS entered_at
-        FROM exported_opportunities WHERE _verdict = 'accepted' AND "stage_date:{key}" IS NOT NULL"""
-        for key in keys
+        f"""SELECT opportunity_id, '{stage}' AS stage, "stage_date:{stage}" AS entered_at
+        FROM exported_opportunities
+        WHERE _verdict = 'accepted' AND "stage_date:{stage}" IS NOT NULL AND pipeline_key = '{pipeline_of[stage]}'"""
+        for stage in company.exports.tables["opportunities"].stage_dates
     ]
     nothing = "SELECT opportunity_id, CAST(NULL AS VARCHAR) AS stage, CAST(NULL AS TIMESTAMP) AS entered_at FROM exported_opportunities WHERE FALSE"
     return " UNION ALL ".join(selects or [nothing])

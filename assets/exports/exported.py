@@ -8,6 +8,7 @@ from datetime import date
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from assets.declare import asset_arguments
 from assets.exports.judge import NO_PARENTS, Judged, exchange_rates, judge
@@ -68,7 +69,8 @@ def exported_opportunities(
     as_of: dg.ResourceParam[date],
     export_date: dg.ResourceParam[date],
 ) -> pa.Table:
-    return _read_and_judge("opportunities", source, company, engine, as_of, export_date, None, exported_owners.select(["owner_id"]))
+    known = exported_owners.filter(pc.equal(exported_owners["_verdict"], "accepted")).select(["owner_id"])
+    return _read_and_judge("opportunities", source, company, engine, as_of, export_date, None, known)
 
 
 def _child_asset(table_name: str) -> dg.AssetsDefinition:

@@ -96,7 +96,7 @@ def _win_probability(record: CompanyRecord, result: WinProbabilities, within: Wi
     by_day = rounded(within)[0]
     p_won = np.maximum(np.round(result.won_ever, 8), by_day[:, -1])
     stage = np.array([*record.history.stages, "unknown"], dtype=object)[record.history.stage_now[result.deal]]
-    close = pd.Timestamp(as_of) + pd.to_timedelta(pd.DataFrame(result.win_day).round().stack(future_stack=True), unit="D").unstack()
+    close = [pd.Timestamp(as_of) + pd.to_timedelta(pd.Series(days).round(), unit="D") for days in result.win_day.T]
     return pd.DataFrame(
         {
             "opportunity_id": record.history.opportunity_id[result.deal],

@@ -93,7 +93,37 @@ opportunities = table(
         Rule("closed_in_future", "ok_closed_past", "reject", "closing is not after the export date", "correct the close date"),
         Rule("closed_before_created", "ok_closed_after_created", "reject", "closing is not before creation", "correct one of the two dates"),
         Rule("closed_without_date", "ok_closed_dated", "reject", "a closed opportunity has a close date", "enter the close date"),
+        Rule(
+            "close_date_missing",
+            "ok_closed_dated_in_row",
+            "warning",
+            "a closed opportunity has a close date (else the stage history dates it, or it is left out)",
+            "enter the close date",
+        ),
         Rule("won_without_amount", "ok_won_amount", "warning", "a won opportunity has an amount", "enter the amount"),
+        Rule("stage_missing", "ok_stage_present", "warning", "the opportunity has a stage (else that of the stage history holds)", "enter the stage"),
+        Rule(
+            "unknown_outcome",
+            "ok_outcome_known",
+            "warning",
+            "the outcome is open, or a configured spelling of won or lost",
+            "correct the outcome, or add its spelling to won or lost",
+        ),
+        Rule(
+            "conflicting_versions",
+            "ok_versions_agree",
+            "warning",
+            "rows of one export with the same id have the same amount",
+            "keep one row, or give each deal an id of its own",
+        ),
+        Rule(
+            "stage_entered_implausible",
+            "ok_stage_entered_then",
+            "warning",
+            "entry of the present stage is neither before creation nor after the export date",
+            "correct the date",
+        ),
+        Rule("updated_in_future", "ok_updated_past", "warning", "the last change is not after the export date", "correct the date"),
         Rule(
             "contradictory_outcome",
             "ok_outcome_agrees",
@@ -149,6 +179,7 @@ stage_history = table(
             "correct one of the two dates, or reopen the deal",
         ),
         Rule("exited_before_entered", "ok_exited_after_entered", "reject", "exit is not before entry", "correct one of the two dates"),
+        Rule("exited_in_future", "ok_exited_past", "warning", "exit is not after the export date", "correct the exit date"),
         Rule(
             "entered_before_previous_exit",
             "ok_entered_after_previous_exit",
@@ -171,6 +202,7 @@ field_history = table(
     rules=(
         *PARENT_RULES,
         Rule("changed_in_future", "ok_changed_past", "reject", "the change is not after the export date", "correct the date"),
+        Rule("unreadable_old_value", "ok_old_value_read", "warning", "the old value reads as the field's own kind", "correct the value"),
         Rule("unreadable_new_value", "ok_new_value_read", "reject", "the new value reads as the field's own kind", "correct the value"),
     ),
 )

@@ -7,7 +7,6 @@ a row can be trusted (judge.py).
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -18,16 +17,19 @@ import sqlalchemy as sa
 from assets.exports.crm import crm_named
 from assets.exports.crm.declaration import Crm
 from assets.exports.errors import ExportError, SourceProblems, shown
-from assets.exports.files import ExportFile, find_files, missing_files
+from assets.exports.files import ExportFile, Folder, find_files, missing_files
 from assets.exports.headers import STAGE_DATE, Column, HeaderMap, check_source, fold, map_headers
 from assets.exports.parsing import BLANKS, ValueContext, ValueForms, currency_sql, expected_forms, is_parsed, literal, money_sql, texts, value_sql
 from assets.exports.readers import open_text
-from assets.exports.readers.text import RaggedRow, TextBatch, TextFile
+from assets.exports.readers.text import BrokenRow, TextBatch, TextFile
 from assets.exports.settings import Configuration, FileForm, TableSource
 from quality.tables import EXPORTED
 
 VALUE_CHARACTERS = 40
 """Characters of an unreadable value that a fault keeps."""
+
+BROKEN_ROW = "ragged_row"
+"""Code of a row that cannot be taken apart into columns."""
 
 THREADS = 2
 _GROUP_BYTES = 64 << 20
@@ -57,12 +59,13 @@ FAULTS = pa.schema(
 
 @dataclass(frozen=True)
 class FileCount:
-    """What was read of one file; ``ragged_rows`` are among ``rows``."""
+    """What was read of one file and in which form; ``ragged_rows`` are among ``rows``."""
 
     name: str
     snapshot: date | None
     rows: int
     ragged_rows: int
+    form: str
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class TypedExport:
     note: str | None = None
 
 
-def read_table(folder: Path, table_name: str, configuration: Configuration) -> TypedExport:
+def read_table(folder: Folder, table_name: str, configuration: Configuration) -> TypedExport:
     """Read every file of ``table_name`` below ``folder`` as the configuration says.
 
     An optional table that is not configured or has no file gives no rows and a note. Raises an ExportError with all
@@ -112,7 +115,7 @@ def read_table(folder: Path, table_name: str, configuration: Configuration) -> T
             rows, bad = _typed(connection, file, text, query)
             tables.append(rows)
             faults.append(bad)
-            counts.append(FileCount(file.name, file.snapshot, rows.num_rows, pc.sum(pc.equal(bad["code"], "ragged_row")).as_py() or 0))
+            counts.append(FileCount(file.name, file.snapshot, rows.num_rows, pc.sum(pc.equal(bad["code"], BROKEN_ROW)).as_py() or 0, text.form))
     read = {name for _, _, mapping in opened for name in mapping.columns} | {*_constants(table_name, source, crm)}
     return TypedExport(
         table_name,
@@ -256,34 +259,34 @@ def _canonical_changes(given: list[str], crm: Crm, forms: ValueForms) -> dict[st
 
 def _typed(connection, file: ExportFile, text: TextFile, query: _FileQuery) -> tuple[pa.Table, pa.Table]:
     """The typed rows of one file in the order of their lines, and their faults."""
-    rows, faults, ragged = [], [], []
-    for group, crooked in _grouped(text.batches(query.positions)):
-        ragged += crooked
+    rows, faults, broken = [], [], []
+    for group, bad in _grouped(text.batches(query.positions)):
+        broken += bad
         if not group.num_rows:
             continue
         result = query.run(connection, group)
         rows.append(_placed(result, file, query.schema))
         faults += _unread(result, file, query)
-    if ragged:
-        rows.append(_placed(pa.table({"_line": pa.array([r.line for r in ragged], pa.int64())}), file, query.schema))
-        faults.append(_ragged(ragged, file))
+    if broken:
+        rows.append(_placed(pa.table({"_line": pa.array([r.line for r in broken], pa.int64())}), file, query.schema))
+        faults.append(_broken(broken, file))
     table = pa.concat_tables([query.schema.empty_table(), *rows])
-    bad = pa.concat_tables([FAULTS.empty_table(), *faults])
-    return (table.sort_by("_line") if ragged else table), bad.sort_by([("_line", "ascending"), ("column", "ascending")])
+    unreadable = pa.concat_tables([FAULTS.empty_table(), *faults])
+    return (table.sort_by("_line") if broken else table), unreadable.sort_by([("_line", "ascending"), ("column", "ascending")])
 
 
-def _grouped(batches: Iterator[TextBatch]) -> Iterator[tuple[pa.Table, list[RaggedRow]]]:
+def _grouped(batches: Iterator[TextBatch]) -> Iterator[tuple[pa.Table, list[BrokenRow]]]:
     """Batches put together to about 64 MB, which one query types on all threads."""
-    group, ragged, size = [], [], 0
+    group, broken, size = [], [], 0
     for batch in batches:
         group.append(batch.columns.append_column("_line", batch.lines))
-        ragged += batch.ragged
+        broken += batch.broken
         size += group[-1].nbytes
         if size >= _GROUP_BYTES:
-            yield pa.concat_tables(group), ragged
-            group, ragged, size = [], [], 0
+            yield pa.concat_tables(group), broken
+            group, broken, size = [], [], 0
     if group:
-        yield pa.concat_tables(group), ragged
+        yield pa.concat_tables(group), broken
 
 
 def _placed(result: pa.Table, file: ExportFile, schema: pa.Schema) -> pa.Table:
@@ -310,15 +313,9 @@ def _unread(result: pa.Table, file: ExportFile, query: _FileQuery) -> list[pa.Ta
     return faults
 
 
-def _ragged(rows: list[RaggedRow], file: ExportFile) -> pa.Table:
-    found = ["several rows in one" if r.columns_found is None else f"found {r.columns_found}" for r in rows]
-    expected = [
-        f"{r.columns_expected} columns, {count}"
-        + (f" in lines {r.line} to {r.last_line}: a quote that is not closed may have taken in the rows between" if r.last_line > r.line else "")
-        for r, count in zip(rows, found, strict=True)
-    ]
+def _broken(rows: list[BrokenRow], file: ExportFile) -> pa.Table:
     lines = pa.array([r.line for r in rows], pa.int64())
-    return _fault_table(file, lines, None, "ragged_row", pa.nulls(len(rows), pa.string()), pa.array(expected))
+    return _fault_table(file, lines, None, BROKEN_ROW, pa.nulls(len(rows), pa.string()), pa.array([r.expected for r in rows]))
 
 
 def _fault_table(file: ExportFile, lines, column: str | None, code: str, values, expected) -> pa.Table:

@@ -33,6 +33,7 @@ BROKEN_ROW = "ragged_row"
 
 THREADS = 2
 _GROUP_BYTES = 64 << 20
+_TELLING_VALUES = 20_000
 
 _ARROW = {
     "amount": pa.decimal128(18, 2),
@@ -195,7 +196,8 @@ class _FileQuery:
         if contract.name == "field_history":
             values |= _canonical_changes(given, crm, forms)
         self.kept = [name for name in given if name not in values]
-        self._sql = _typing_sql(values, self.parsed) if values else None
+        self._values = values
+        self._alone = [name for name in self.parsed if values[name] == value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext()))]
 
     def run(self, connection: duckdb.DuckDBPyConnection, group: pa.Table) -> pa.Table:
         """The typed columns of ``group`` in its order, ``_line``, and per parsed column its unreadable texts."""
@@ -203,17 +205,34 @@ class _FileQuery:
         columns |= {name: texts(group[str(position)], unit, self._forms) for name, (position, unit) in self._texts.items()}
         columns |= {name: pa.repeat(text, group.num_rows) for name, text in self._constants.items()}
         given = pa.table(columns)
-        if self._sql is None:
-            return given
+        repeated = [name for name in self._alone if _is_repeated(given[name])]
+        typed = self._typed(connection, given, [name for name in self._values if name not in repeated])
+        for name in repeated:
+            texts_ = given[name].combine_chunks().dictionary_encode()
+            of_texts = self._typed(connection, pa.table({"_line": np.arange(len(texts_.dictionary)), name: texts_.dictionary}), [name])
+            for part in (name, f"unread {name}"):
+                typed = typed.append_column(part, of_texts[part].combine_chunks().take(texts_.indices))
+        for name in self.kept:
+            typed = typed.append_column(name, given[name])
+        return typed
+
+    def _typed(self, connection: duckdb.DuckDBPyConnection, given: pa.Table, names: list[str]) -> pa.Table:
+        """``_line`` of ``given``, and in its order the typed columns ``names`` and their unreadable texts."""
+        if not names:
+            return given.select(["_line"])
         connection.register("texts", given)
-        typed = connection.sql(self._sql).to_arrow_table()
+        typed = connection.sql(_typing_sql({name: self._values[name] for name in names}, [name for name in self.parsed if name in names])).to_arrow_table()
         connection.unregister("texts")
         lines = typed["_line"].to_numpy()
         if (lines[1:] < lines[:-1]).any():
             typed = typed.take(pa.array(np.argsort(lines, kind="stable")))
-        for name in self.kept:
-            typed = typed.append_column(name, given[name])
         return typed
+
+
+def _is_repeated(column: pa.ChunkedArray) -> bool:
+    """True where a column's first values are so few different ones that each is better parsed once."""
+    first = column.slice(0, _TELLING_VALUES)
+    return 2 * pc.count_distinct(first).as_py() < len(first)
 
 
 def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:

@@ -238,7 +238,7 @@ def test_what_is_wrong_with_a_workbook_is_said(tmp_path, workbook):
         read(tmp_path, workbook, name="deals.xlsx", source={"sheet": "Dealz"})
     with pytest.raises(UnreadableFile, match="row 9 should hold the header"):
         read(tmp_path, workbook, name="deals.xlsx", source={"header_row": 9})
-    with pytest.raises(UnreadableFile, match="is text, not an Excel workbook; give it a name that ends in .csv"):
+    with pytest.raises(UnreadableFile, match=r"is text, not an Excel workbook; give it a name that ends in \.csv"):
         read(tmp_path, "opportunity_id\n1\n", name="deals.xlsx")
     with pytest.raises(UnreadableFile, match=r"expected a name that ends in \.csv"):
         read(tmp_path, "x", name="deals.pdf")

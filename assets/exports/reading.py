@@ -4,53 +4,33 @@ What belongs here: putting together files, headers and values for one table. Wha
 a row can be trusted (judge.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from assets.exports.crm import crm_named
 from assets.exports.crm.declaration import Crm
-from assets.exports.errors import ExportError, SourceProblems, shown
+from assets.exports.errors import ExportError, SourceProblems, UndeclaredForms, shown
+from assets.exports.file_query import FileQuery, constants_of, schema_of
 from assets.exports.files import ExportFile, Folder, find_files, missing_files
-from assets.exports.headers import STAGE_DATE, Column, HeaderMap, check_source, fold, map_headers
-from assets.exports.parsing import BLANKS, ValueContext, ValueForms, currency_sql, expected_forms, is_parsed, literal, money_sql, texts, value_sql
+from assets.exports.headers import STAGE_DATE, HeaderMap, check_source, map_headers
+from assets.exports.parsing import BLANKS, ValueForms, expected_forms, literal, value_sql
+from assets.exports.questions import QUESTIONS
 from assets.exports.readers import open_text
 from assets.exports.readers.text import BrokenRow, TextBatch, TextFile
 from assets.exports.settings import Configuration, FileForm, TableSource
 from quality.tables import EXPORTED
-
-VALUE_CHARACTERS = 40
-"""Characters of an unreadable value that a fault keeps."""
 
 BROKEN_ROW = "ragged_row"
 """Code of a row that cannot be taken apart into columns."""
 
 THREADS = 2
 _GROUP_BYTES = 64 << 20
-_TELLING_VALUES = 20_000
-
-_ARROW = {
-    "amount": pa.decimal128(18, 2),
-    "original_amount": pa.decimal128(18, 2),
-    "count": pa.int64(),
-    "position": pa.int32(),
-    "share": pa.float64(),
-    "ratio": pa.float64(),
-    "days": pa.float64(),
-    "number": pa.float64(),
-    "date": pa.date32(),
-    "time": pa.timestamp("us"),
-    "flag": pa.bool_(),
-}
-
-PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_snapshot", pa.date32())])
-"""Where a row comes from: its file's relative name, its line, and the day in the file's name."""
 
 FAULTS = pa.schema(
     [("_file", pa.string()), ("_line", pa.int64()), ("column", pa.string()), ("code", pa.string()), ("value", pa.string()), ("expected", pa.string())]
@@ -107,17 +87,21 @@ def read_table(folder: Folder, table_name: str, configuration: Configuration) ->
     if not files:
         return _nothing(contract, f"no {table_name} export: {missing_files(folder, source.files, table_name)}")
     opened = _opened(files, contract, source, crm, _file_form(configuration, source))
-    tables, faults, counts = [], [], []
+    tables, faults, counts, asked = [], [], [], []
     with duckdb.connect(":memory:", config={"threads": THREADS}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         _check_constants(connection, contract, source, crm, forms, configuration)
         for file, text, mapping in opened:
-            query = _FileQuery(contract, source, crm, forms, mapping, configuration.currency)
+            query = FileQuery(contract, source, crm, forms, mapping, configuration.currency)
             rows, bad = _typed(connection, file, text, query)
+            bad, questions = _asked(rows, bad, query)
+            asked += questions
             tables.append(rows)
             faults.append(bad)
             counts.append(FileCount(file.name, file.snapshot, rows.num_rows, pc.sum(pc.equal(bad["code"], BROKEN_ROW)).as_py() or 0, text.form))
-    read = {name for _, _, mapping in opened for name in mapping.columns} | {*_constants(table_name, source, crm)}
+    if asked:
+        raise UndeclaredForms(asked)
+    read = {name for _, _, mapping in opened for name in mapping.columns} | {*constants_of(table_name, source, crm)}
     return TypedExport(
         table_name,
         pa.concat_tables(tables).unify_dictionaries(),
@@ -127,12 +111,6 @@ def read_table(folder: Folder, table_name: str, configuration: Configuration) ->
         tuple((file.name, header) for file, _, mapping in opened for header in mapping.unmapped),
         tuple(c.name for c in contract.columns if c.name not in read),
     )
-
-
-def schema_of(contract: sa.Table, stage_dates: tuple[str, ...] = ()) -> pa.Schema:
-    """Arrow schema of a table's typed rows: the contract's columns, `PLACE`, the stage dates."""
-    columns = [(c.name, _ARROW.get(c.info["unit"], pa.string())) for c in contract.columns]
-    return pa.schema([*columns, *PLACE, *((STAGE_DATE + key, pa.timestamp("us")) for key in stage_dates)])
 
 
 def _nothing(contract: sa.Table, note: str) -> TypedExport:
@@ -161,10 +139,6 @@ def _opened(files: list[ExportFile], contract: sa.Table, source: TableSource, cr
     return opened
 
 
-def _constants(table_name: str, source: TableSource, crm: Crm) -> dict[str, str]:
-    return {**crm.constants.get(table_name, {}), **source.constants}
-
-
 def _check_constants(connection, contract: sa.Table, source: TableSource, crm: Crm, forms: ValueForms, configuration: Configuration) -> None:
     problems = []
     for name, text in source.constants.items():
@@ -175,112 +149,13 @@ def _check_constants(connection, contract: sa.Table, source: TableSource, crm: C
         raise SourceProblems(problems)
 
 
-class _FileQuery:
-    """The SQL that types the text of one file, and what its columns are expected to hold."""
-
-    def __init__(self, contract: sa.Table, source: TableSource, crm: Crm, forms: ValueForms, mapping: HeaderMap, currency: str):
-        self.schema = schema_of(contract, tuple(source.stage_dates))
-        self.positions = sorted({column.position for column in mapping.columns.values()})
-        units = {c.name: c.info["unit"] for c in contract.columns} | {STAGE_DATE + key: "time" for key in source.stage_dates}
-        percent = crm.percent.get(contract.name, ())
-        self._texts = {name: (column.position, units[name]) for name, column in mapping.columns.items()}
-        self._constants = {name: text.strip(BLANKS) for name, text in _constants(contract.name, source, crm).items() if name not in mapping.columns}
-        self._forms = forms
-        given = [*self._texts, *self._constants]
-        contexts = {name: ValueContext(column.scale, column.is_percent or name in percent) for name, column in mapping.columns.items()}
-        self.parsed = [name for name in given if is_parsed(units[name])]
-        self.expected = {name: expected_forms(units[name], forms) for name in self.parsed}
-        values = {name: value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext())) for name in self.parsed}
-        if contract.name == "opportunities" and "amount" in given:
-            values |= _with_currency(values["amount"], mapping.columns.get("amount"), "currency" in given, forms, currency)
-        if contract.name == "field_history":
-            values |= _canonical_changes(given, crm, forms)
-        self.kept = [name for name in given if name not in values]
-        self._values = values
-        self._alone = [name for name in self.parsed if values[name] == value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext()))]
-
-    def run(self, connection: duckdb.DuckDBPyConnection, group: pa.Table) -> pa.Table:
-        """The typed columns of ``group`` in its order, ``_line``, and per parsed column its unreadable texts."""
-        columns = {"_line": group["_line"]}
-        columns |= {name: texts(group[str(position)], unit, self._forms) for name, (position, unit) in self._texts.items()}
-        columns |= {name: pa.repeat(text, group.num_rows) for name, text in self._constants.items()}
-        given = pa.table(columns)
-        repeated = [name for name in self._alone if _is_repeated(given[name])]
-        typed = self._typed(connection, given, [name for name in self._values if name not in repeated])
-        for name in repeated:
-            texts_ = given[name].combine_chunks().dictionary_encode()
-            of_texts = self._typed(connection, pa.table({"_line": np.arange(len(texts_.dictionary)), name: texts_.dictionary}), [name])
-            for part in (name, f"unread {name}"):
-                typed = typed.append_column(part, of_texts[part].combine_chunks().take(texts_.indices))
-        for name in self.kept:
-            typed = typed.append_column(name, given[name])
-        return typed
-
-    def _typed(self, connection: duckdb.DuckDBPyConnection, given: pa.Table, names: list[str]) -> pa.Table:
-        """``_line`` of ``given``, and in its order the typed columns ``names`` and their unreadable texts."""
-        if not names:
-            return given.select(["_line"])
-        connection.register("texts", given)
-        typed = connection.sql(_typing_sql({name: self._values[name] for name in names}, [name for name in self.parsed if name in names])).to_arrow_table()
-        connection.unregister("texts")
-        lines = typed["_line"].to_numpy()
-        if (lines[1:] < lines[:-1]).any():
-            typed = typed.take(pa.array(np.argsort(lines, kind="stable")))
-        return typed
-
-
-def _is_repeated(column: pa.ChunkedArray) -> bool:
-    """True where a column's first values are so few different ones that each is better parsed once."""
-    first = column.slice(0, _TELLING_VALUES)
-    return 2 * pc.count_distinct(first).as_py() < len(first)
-
-
-def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:
-    """SELECT of the typed values, and of the text of those that are there and could not be read."""
-    typed = ", ".join(f'{sql} AS "{name}"' for name, sql in values.items())
-    text = "".join(f', "{name}" AS "text {name}"' for name in parsed)
-    names = ", ".join(f'"{name}"' for name in values)
-    unread = "".join(f', CASE WHEN "{name}" IS NULL THEN left("text {name}", {VALUE_CHARACTERS}) END AS "unread {name}"' for name in parsed)
-    return f"WITH typed AS (SELECT _line, {typed}{text} FROM texts) SELECT _line, {names}{unread} FROM typed"
-
-
-def _with_currency(value: str, amount: Column | None, has_currency: bool, forms: ValueForms, company_currency: str) -> dict[str, str]:
-    """The expressions of amount and currency where an amount, or its header, names the currency it is in."""
-    money = money_sql('"amount"', forms)
-    if amount is not None and amount.currency:
-        money = f'coalesce({money}, CASE WHEN "amount" IS NOT NULL THEN {literal(amount.currency)} END)'
-    filled, contradicts = currency_sql('"currency"' if has_currency else "CAST(NULL AS VARCHAR)", money, company_currency)
-    return {"amount": f"CASE WHEN NOT {contradicts} THEN {value} END", "currency": filled}
-
-
-def _canonical_changes(given: list[str], crm: Crm, forms: ValueForms) -> dict[str, str]:
-    """The expressions of a field history: fields under canonical names, amounts and days in plain and ISO form."""
-    canonical = {
-        fold(spelling): name
-        for name, spellings in reversed(crm.headers.get("opportunities", {}).items())
-        for group in spellings
-        for spelling in ((group,) if isinstance(group, str) else group)
-    }
-    canonical |= {fold(c.name): c.name for c in EXPORTED["opportunities"].columns}
-    folded = "regexp_replace(lower(\"field\"), '[\\s_-]', '', 'g')"
-    cases = " ".join(f"WHEN {literal(spelling)} THEN {literal(name)}" for spelling, name in canonical.items())
-    named = f'CASE {folded} {cases} ELSE "field" END'
-    plain = {"field": named}
-    for name in ("old_value", "new_value"):
-        if name in given:
-            amount, day = (value_sql(unit, f'trim("{name}")', forms) for unit in ("original_amount", "date"))
-            plain[name] = (
-                f"CASE {named} WHEN 'amount' THEN coalesce(CAST({amount} AS VARCHAR), \"{name}\") "
-                f'WHEN \'expected_close_date\' THEN coalesce(CAST({day} AS VARCHAR), "{name}") ELSE "{name}" END'
-            )
-    return plain
-
-
-def _typed(connection, file: ExportFile, text: TextFile, query: _FileQuery) -> tuple[pa.Table, pa.Table]:
+def _typed(connection, file: ExportFile, text: TextFile, query: FileQuery) -> tuple[pa.Table, pa.Table]:
     """The typed rows of one file in the order of their lines, and their faults."""
     rows, faults, broken = [], [], []
     for group, bad in _grouped(text.batches(query.positions)):
         broken += bad
+        group, again = _without_headers(group, query.headers)
+        broken += again
         if not group.num_rows:
             continue
         result = query.run(connection, group)
@@ -292,6 +167,45 @@ def _typed(connection, file: ExportFile, text: TextFile, query: _FileQuery) -> t
     table = pa.concat_tables([query.schema.empty_table(), *rows])
     unreadable = pa.concat_tables([FAULTS.empty_table(), *faults])
     return (table.sort_by("_line") if broken else table), unreadable.sort_by([("_line", "ascending"), ("column", "ascending")])
+
+
+def _without_headers(group: pa.Table, headers: Mapping[str, str]) -> tuple[pa.Table, list[BrokenRow]]:
+    """The rows that do not repeat the header, which stands among the rows where files were joined, and those that do."""
+    is_header = None
+    for position, header in headers.items():
+        same = pc.equal(group[position], header).fill_null(False)
+        is_header = same if is_header is None else pc.and_(is_header, same)
+        if not pc.any(is_header).as_py():
+            return group, []
+    again = [BrokenRow(line, "a row of values, found the header again: were files joined into one?") for line in group["_line"].filter(is_header).to_pylist()]
+    return group.filter(pc.invert(is_header)), again
+
+
+def _asked(rows: pa.Table, faults: pa.Table, query: FileQuery) -> tuple[pa.Table, list[str]]:
+    """``faults`` with what evidence says of values in undeclared forms, and the questions about whole columns.
+
+    A column with so many of them that its other values may be misread, or its absence would go unnoticed, is a question;
+    single values are set aside, with the evidence beside them.
+    """
+    questions = []
+    for name, unit in query.asked.items():
+        of_column = pc.and_(pc.equal(faults["column"], name), faults["value"].is_valid()).fill_null(False)
+        if not pc.any(of_column).as_py():
+            continue
+        bad = faults.filter(of_column).combine_chunks()
+        texts, lines = (bad[part].combine_chunks() for part in ("value", "_line"))
+        question = QUESTIONS[unit](texts, lines, query.place)
+        if question is None:
+            continue
+        if question.is_about.true_count >= question.share * ((rows.num_rows - rows[name].null_count) + len(texts)):
+            questions.append(f"{bad['_file'][0].as_py()}: {name}: {question.sentence}")
+        expected = pc.if_else(question.is_about, pc.binary_join_element_wise(bad["expected"].combine_chunks(), question.sentence, "; "), bad["expected"])
+        faults = faults.set_column(
+            faults.column_names.index("expected"),
+            "expected",
+            pc.replace_with_mask(faults["expected"].combine_chunks(), of_column.combine_chunks(), expected.combine_chunks()),
+        )
+    return faults, questions
 
 
 def _grouped(batches: Iterator[TextBatch]) -> Iterator[tuple[pa.Table, list[BrokenRow]]]:
@@ -320,7 +234,7 @@ def _placed(result: pa.Table, file: ExportFile, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _unread(result: pa.Table, file: ExportFile, query: _FileQuery) -> list[pa.Table]:
+def _unread(result: pa.Table, file: ExportFile, query: FileQuery) -> list[pa.Table]:
     """Faults of the values that are there and could not be read, column by column."""
     faults = []
     for name in query.parsed:

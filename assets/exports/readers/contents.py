@@ -38,6 +38,7 @@ PROTECTED = Content("protected", "protected by a password", "remove the password
 OLD_WORKBOOK = Content("xls", "an old Excel workbook (.xls)", "save it as .xlsx or as CSV")
 WEB_PAGE = Content("html", "a web page (HTML), which some CRMs call .xls", "open it in a spreadsheet program and save it as .xlsx, or export it as CSV")
 SPREADSHEET_XML = Content("xml", "an XML spreadsheet of Excel 2003", "open it in a spreadsheet program and save it as .xlsx, or export it as CSV")
+DAMAGED = Content("damaged", "a cut off or damaged zip archive or workbook", "copy or export it again")
 PDF = Content("pdf", "a PDF document", "export the table itself, as CSV or .xlsx")
 
 NEVER_READ = (PROTECTED, OLD_WORKBOOK, WEB_PAGE, SPREADSHEET_XML, PDF)
@@ -51,7 +52,7 @@ def content_of(file: ExportFile) -> Content:
         if head.startswith(_OLE):
             return PROTECTED if _ENCRYPTED_PACKAGE in head + stream.read() else OLD_WORKBOOK
     if head.startswith(_ZIP):
-        return WORKBOOK if _is_workbook(file) else ARCHIVE
+        return _kind_of_archive(file)
     signs = ((head.startswith(b"PAR1"), PARQUET), (head.startswith(b"\x1f\x8b"), GZIPPED), (head.startswith(b"%PDF-"), PDF))
     signs += ((bool(_MARKUP.match(head)), WEB_PAGE), (bool(_SPREADSHEET_XML.match(head)), SPREADSHEET_XML))
     return next((content for is_it, content in signs if is_it), TEXT)
@@ -69,9 +70,10 @@ def check_content(file: ExportFile, named: Content) -> None:
         raise UnreadableFile(f"{file.name}: {whole}")
 
 
-def _is_workbook(file: ExportFile) -> bool:
-    try:
-        with opened(file) as stream, ZipFile(stream) as archive:
-            return "xl/workbook.xml" in archive.namelist()
-    except BadZipFile:
-        return False
+def _kind_of_archive(file: ExportFile) -> Content:
+    with opened(file) as stream:
+        try:
+            names = ZipFile(stream).namelist()
+        except BadZipFile:
+            return DAMAGED
+    return WORKBOOK if "xl/workbook.xml" in names else ARCHIVE

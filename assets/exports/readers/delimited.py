@@ -71,9 +71,12 @@ def _reader(file: ExportFile, encoding: Encoding, dialect: Dialect, on_ragged):
 
 def _batches(file: ExportFile, encoding: Encoding, dialect: Dialect, instruction_rows: int, positions: Sequence[int]) -> Iterator[TextBatch]:
     ragged_rows: list[tuple[int, int, int]] = []
+    is_open = False
 
     def on_ragged(row) -> str:
+        nonlocal is_open
         ragged_rows.append((row.number, row.actual_columns, _breaks(row.text)))
+        is_open = row.text.count('"') % 2 == 1
         return "skip"
 
     width, first_line = len(dialect.header), dialect.header_row
@@ -102,11 +105,11 @@ def _batches(file: ExportFile, encoding: Encoding, dialect: Dialect, instruction
                 starts.filter(kept),
                 tuple(_ragged(at, to, found, width) for record, at, to, found in ragged if record >= first_record),
             )
-    if "\n" in last_value and encoding.last != '"':
-        raise UnreadableFile(
-            f"{file.name}: a quote opened in or after the record of line {line} is never closed, so that all that follows is one value; {_MEND}"
-        )
     rest = [(at, to, found) for record, at, to, found in lines.rest(ragged_rows) if record >= first_record]
+    ends_ragged = bool(rest) and rest[-1][1] > rest[-1][0] and is_open
+    if ends_ragged or ("\n" in last_value and not rest and encoding.last != '"'):
+        at = rest[-1][0] if ends_ragged else line
+        raise UnreadableFile(f"{file.name}: a quote opened in or after the record of line {at} is never closed, so that all that follows is one value; {_MEND}")
     if rest:
         nothing = pa.table({str(i): pa.array([], pa.string()) for i in positions})
         yield TextBatch(nothing, pa.array([], pa.int64()), tuple(_ragged(at, to, found, width) for at, to, found in rest))

@@ -119,7 +119,7 @@ def _batches(file: ExportFile, encoding: Encoding, header: tuple[str, ...], posi
             is_whole = pc.equal(read["kind"], "whole")
             whole, broken = read.filter(is_whole), read.filter(pc.invert(is_whole)).to_pydict()
             connection.register("whole", whole)
-            for position, line in zip(positions, connection.sql(f"SELECT {nested} FROM whole").fetchone(), strict=True):
+            for position, line in zip(positions, connection.sql(f"SELECT {nested} FROM whole").fetchall()[0], strict=True):
                 if line is not None:
                     raise UnreadableFile(
                         f"{file.name}: line {line}: the key {shown(header[position])} holds an object or a list, which is not one value; export it flat"

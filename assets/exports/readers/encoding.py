@@ -34,7 +34,7 @@ _HANGUL_ENDS = 0xC8
 _FREQUENT_ENDS = 0xD7
 _FIRST_HANZI = 0xB0
 
-_RUN = re.compile(r"(.?)([^\x00-\x7f]+)(.?)", re.DOTALL)
+_RUN = re.compile(r"([\x00-\x7f]?)([^\x00-\x7f]+)(?=([\x00-\x7f]?))")
 _LETTERS = "A-Za-zÀ-ÖØ-öø-ÿŠšŽžŒœŸ"
 _WESTERN_RUN = re.compile(rf"[{_LETTERS}]{{1,2}}|[^{_LETTERS}]{{1,3}}|[^{_LETTERS}]{{1,2}}[{_LETTERS}]{{1,2}}|[{_LETTERS}]{{1,2}}[^{_LETTERS}]{{1,2}}")
 _MONEY = re.compile("[€£¥]")

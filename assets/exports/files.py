@@ -88,7 +88,7 @@ def _check_folder(folder: Folder) -> None:
         is_there, is_folder = folder.exists(), folder.is_dir()
     except ImportError as error:
         raise MissingExport(f"the exports folder {shown_place(folder)} cannot be read: {error}; install that package beside Leadline") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, *_errors_of(folder)) as error:
         raise MissingExport(
             f"the exports folder {shown_place(folder)} cannot be read ({type(error).__name__}); check its address and the credentials"
         ) from error
@@ -96,6 +96,15 @@ def _check_folder(folder: Folder) -> None:
         raise MissingExport(f"the exports folder {shown_place(folder)} does not exist; create it and put the exports there, or name another folder")
     if not is_folder:
         raise MissingExport(f"the exports folder {shown_place(folder)} is a file; name the folder that holds the exports")
+
+
+def _errors_of(folder: Folder) -> tuple[type[Exception], ...]:
+    """Errors of an object store's own library that are no OSError: no credentials, no connection."""
+    if getattr(folder, "protocol", "") not in ("s3", "s3a"):
+        return ()
+    from botocore.exceptions import BotoCoreError
+
+    return (BotoCoreError,)
 
 
 def _matching(folder: Folder, pattern: str) -> tuple[list[ExportFile], list[str]]:

@@ -72,8 +72,8 @@ def test_which_encodings_bytes_may_have(text, encoding, possible):
 
 
 def test_a_wrong_byte_far_behind_others_is_mixed_and_never_another_encoding(tmp_path):
-    content = "opportunity_id,name\n" + "1,智慧\n" * 600_000
-    with pytest.raises(UnreadableFile, match=r"line 600002, byte .* although the lines before it are: the file mixes encodings"):
+    content = "opportunity_id,name\n1,智慧\n" + "1,plain\n" * 1_100_000
+    with pytest.raises(UnreadableFile, match=r"line 1100003, byte .* although the lines before it are: the file mixes encodings"):
         read(tmp_path, content.encode() + b"2,\xd6\xc7\n")
 
 
@@ -297,3 +297,12 @@ def test_questions_of_several_files_and_columns_come_together(tmp_path):
     with pytest.raises(ExportError) as error:
         read_table(tmp_path, "opportunities", configuration({"opportunities": {"files": "*.csv"}}))
     assert len(error.value.problems) == 4
+
+
+def test_a_reading_that_breaks_off_is_said(tmp_path, monkeypatch):
+    place = "memory://breaks-off"
+    fsspec.filesystem("memory").pipe("/breaks-off/deals.csv", b"opportunity_id\n1\n")
+    made = configuration({"opportunities": {"files": "deals.csv"}})
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFile.read", lambda *_: (_ for _ in ()).throw(ConnectionResetError("reset")))
+    with pytest.raises(UnreadableFile, match=r"deals\.csv: the reading of it broke off \(ConnectionResetError\); try again"):
+        read_table(exports_folder(place), "opportunities", made)

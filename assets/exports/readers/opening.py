@@ -35,6 +35,10 @@ def opened(file: ExportFile) -> Iterator[BinaryIO]:
         raise UnreadableFile(f"{file.name}: cannot be unpacked ({error}); pack or export it again") from error
     except PermissionError as error:
         raise UnreadableFile(f"{file.name}: this user may not read it; allow it to read the file") from error
+    except OSError as error:
+        raise UnreadableFile(
+            f"{file.name}: the reading of it broke off ({error.strerror or type(error).__name__}); try again, or copy it to a local folder"
+        ) from error
 
 
 def is_plain(file: ExportFile) -> bool:

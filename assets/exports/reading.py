@@ -5,6 +5,7 @@ a row can be trusted (judge.py).
 """
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
@@ -28,6 +29,9 @@ from quality.tables import EXPORTED
 
 BROKEN_ROW = "ragged_row"
 """Code of a row that cannot be taken apart into columns."""
+
+Group = tuple[pa.Table, list[BrokenRow]]
+"""Rows that one query types, and the broken ones among them."""
 
 THREADS = 2
 _GROUP_BYTES = 64 << 20
@@ -152,7 +156,7 @@ def _check_constants(connection, contract: sa.Table, source: TableSource, crm: C
 def _typed(connection, file: ExportFile, text: TextFile, query: FileQuery) -> tuple[pa.Table, pa.Table]:
     """The typed rows of one file in the order of their lines, and their faults."""
     rows, faults, broken = [], [], []
-    for group, bad in _grouped(text.batches(query.positions)):
+    for group, bad in _made_ahead(_grouped(text.batches(query.positions))):
         broken += bad
         group, again = _without_headers(group, query.headers)
         broken += again
@@ -208,7 +212,16 @@ def _asked(rows: pa.Table, faults: pa.Table, query: FileQuery) -> tuple[pa.Table
     return faults, questions
 
 
-def _grouped(batches: Iterator[TextBatch]) -> Iterator[tuple[pa.Table, list[BrokenRow]]]:
+def _made_ahead(groups: Iterator[Group]) -> Iterator[Group]:
+    """The groups, each made by another thread while the one before it is typed."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, groups, None)
+        while (group := following.result()) is not None:
+            following = thread.submit(next, groups, None)
+            yield group
+
+
+def _grouped(batches: Iterator[TextBatch]) -> Iterator[Group]:
     """Batches put together to about 64 MB, which one query types on all threads."""
     group, broken, size = [], [], 0
     for batch in batches:

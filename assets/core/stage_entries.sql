@@ -26,14 +26,22 @@ newest AS (
 first_stage AS (
     SELECT pipeline, stage FROM stages WHERE kind = 'open' AND position = 1
 ),
+-- A log of changes tells where a deal began: in the stage that its first change left, however late that change was.
+left_first AS (
+    SELECT opportunity_id, previous_stage_key AS stage, entered_at AS left_at
+    FROM exported_stage_history
+    WHERE _verdict = 'accepted' AND stage_key IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY opportunity_id ORDER BY entered_at, _row) = 1 AND previous_stage_key IS NOT NULL
+),
 -- Deals without any dated entry begin in the first stage on the day of creation.
 created AS (
-    SELECT v.opportunity_id, f.stage, v.created_at AS entered_at, 'derived' AS history, -1 AS line
+    SELECT v.opportunity_id, coalesce(b.stage, f.stage) AS stage, v.created_at AS entered_at, 'derived' AS history, -1 AS line
     FROM opportunity_versions AS v
     JOIN first_stage AS f ON f.pipeline = v.pipeline
+    LEFT JOIN left_first AS b ON b.opportunity_id = v.opportunity_id AND v.created_at <= b.left_at
     CROSS JOIN parameters AS p
     WHERE v.is_current AND v.created_at < p.as_of_end
-      AND v.opportunity_id NOT IN (SELECT opportunity_id FROM newest)
+      AND (b.stage IS NOT NULL OR v.opportunity_id NOT IN (SELECT opportunity_id FROM newest))
 ),
 -- What a snapshot shows and nothing else explains: a stage that differs from the one known before it.
 seen AS (
@@ -52,7 +60,9 @@ rebuilt AS (
         CASE
             WHEN s.kind = 'open' AND v.stage_entered_at < p.as_of_end AND (v.seen_before IS NULL OR v.stage_entered_at >= v.seen_before)
                 THEN greatest(v.stage_entered_at, coalesce(n.entered_at, v.created_at, v.stage_entered_at))
-            WHEN s.kind = 'open' THEN greatest(CAST(v.seen_on AS TIMESTAMP), coalesce(n.entered_at, v.created_at))
+            -- A closed deal that stays in its last open stage was there before it closed.
+            WHEN s.kind = 'open'
+                THEN greatest(least(CAST(v.seen_on AS TIMESTAMP), CASE WHEN v.status <> 'open' THEN v.closed_at END), coalesce(n.entered_at, v.created_at))
         END AS entered_at,
         CASE WHEN v.stage_entered_at IS NOT NULL THEN 'derived' ELSE 'rebuilt' END AS history,
         1000000000 AS line

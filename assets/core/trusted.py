@@ -13,6 +13,7 @@ import pandas as pd
 from assets.core import calendar as calendars
 from assets.declare import table_asset
 from assets.exports.settings import Configuration
+from assets.exports.stage_dates import stage_date_keys
 from assets.query import Parquet, Query, sql_beside
 from models.settings import Company
 from quality.tables.core import CORE
@@ -81,10 +82,10 @@ def stage_dates(exported_opportunities: Parquet, company: dg.ResourceParam[Confi
 
 def stage_dates_sql(company: Configuration) -> str:
     """SELECT of every configured "date entered" column as rows; none where none is configured."""
-    keys = list(company.exports.tables["opportunities"].stage_dates)
-    pipeline = company.pipelines[0]
+    only = f"{company.pipelines[0].key}:"
+    keys = stage_date_keys(company)
     selects = [
-        f"""SELECT opportunity_id, '{company.stage_key(pipeline, key)}' AS stage, "stage_date:{key}" AS entered_at
+        f"""SELECT opportunity_id, '{key.removeprefix(only) if len(company.pipelines) == 1 else key}' AS stage, "stage_date:{key}" AS entered_at
         FROM exported_opportunities WHERE _verdict = 'accepted' AND "stage_date:{key}" IS NOT NULL"""
         for key in keys
     ]

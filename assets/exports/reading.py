@@ -20,10 +20,14 @@ from assets.exports.crm.declaration import Crm
 from assets.exports.errors import ExportError, SourceProblems, shown
 from assets.exports.files import ExportFile, find_files, missing_files
 from assets.exports.headers import STAGE_DATE, Column, HeaderMap, check_source, fold, map_headers
+from assets.exports.lookups import MERGED_DEALS, Lookups
 from assets.exports.parsing import BLANKS, ValueContext, ValueForms, currency_sql, expected_forms, is_parsed, literal, money_sql, texts, value_sql
 from assets.exports.readers import open_text
 from assets.exports.readers.text import RaggedRow, TextBatch, TextFile
 from assets.exports.settings import Configuration, FileForm, TableSource
+from assets.exports.shaping import part_of, shaped
+from assets.exports.stage_dates import StageNames, dated_stages, stage_date_keys, stage_names
+from assets.exports.translation import Translation
 from quality.tables import EXPORTED
 
 VALUE_CHARACTERS = 40
@@ -46,23 +50,38 @@ _ARROW = {
     "flag": pa.bool_(),
 }
 
-PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_snapshot", pa.date32())])
-"""Where a row comes from: its file's relative name, its line, and the day in the file's name."""
+PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_part", pa.int32()), ("_snapshot", pa.date32())])
+"""Where a row comes from: its file's relative name, its line, which row of that line it is, and the day in the file's name.
+
+``_part`` is 0 but where one line makes several rows (assets/exports/shaping.py).
+"""
 
 FAULTS = pa.schema(
-    [("_file", pa.string()), ("_line", pa.int64()), ("column", pa.string()), ("code", pa.string()), ("value", pa.string()), ("expected", pa.string())]
+    [
+        ("_file", pa.string()),
+        ("_line", pa.int64()),
+        ("_part", pa.int32()),
+        ("column", pa.string()),
+        ("code", pa.string()),
+        ("value", pa.string()),
+        ("expected", pa.string()),
+    ]
 )
 """One row per value or row that could not be read; ``column`` and ``value`` are null for a whole row."""
 
 
 @dataclass(frozen=True)
 class FileCount:
-    """What was read of one file; ``ragged_rows`` are among ``rows``."""
+    """What was read of one file; ``ragged_rows`` are among ``rows``.
+
+    ``passed_over`` lines belong to no row of the table, as the CRM's declaration says: they are another table's, or hold nothing.
+    """
 
     name: str
     snapshot: date | None
     rows: int
     ragged_rows: int
+    passed_over: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,25 +121,29 @@ def read_table(folder: Path, table_name: str, configuration: Configuration) -> T
     files = find_files(folder, source, table_name)
     if not files:
         return _nothing(contract, f"no {table_name} export: {missing_files(folder, source.files, table_name)}")
-    opened = _opened(files, contract, source, crm, _file_form(configuration, source))
+    lookups = Lookups(folder, configuration, crm)
+    names = stage_names(configuration, lookups.stage_ids()) if crm.stage_dates and table_name == "opportunities" else {}
+    opened = _opened(files, contract, source, crm, _file_form(configuration, source), lookups, names)
+    keys = stage_date_keys(configuration) if table_name == "opportunities" else ()
     tables, faults, counts = [], [], []
     with duckdb.connect(":memory:", config={"threads": THREADS}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         _check_constants(connection, contract, source, crm, forms, configuration)
-        for file, text, mapping in opened:
-            query = _FileQuery(contract, source, crm, forms, mapping, configuration.currency)
-            rows, bad = _typed(connection, file, text, query)
+        for file, text, mapping, own in opened:
+            translation = Translation(table_name, own, mapping, text.header, lookups)
+            query = _FileQuery(contract, source, own, forms, mapping, configuration.currency, keys, translation)
+            rows, bad, passed_over = _typed(connection, file, text, query)
             tables.append(rows)
             faults.append(bad)
-            counts.append(FileCount(file.name, file.snapshot, rows.num_rows, pc.sum(pc.equal(bad["code"], "ragged_row")).as_py() or 0))
-    read = {name for _, _, mapping in opened for name in mapping.columns} | {*_constants(table_name, source, crm)}
+            counts.append(FileCount(file.name, file.snapshot, rows.num_rows, pc.sum(pc.equal(bad["code"], "ragged_row")).as_py() or 0, passed_over))
+    read = {name for _, _, mapping, own in opened for name in (*mapping.columns, *_constants(table_name, source, own))}
     return TypedExport(
         table_name,
-        pa.concat_tables(tables).unify_dictionaries(),
+        without_merged(table_name, pa.concat_tables(tables), lookups).unify_dictionaries(),
         pa.concat_tables(faults),
         tuple(counts),
-        tuple((file.name, name, column.header) for file, _, mapping in opened for name, column in mapping.columns.items()),
-        tuple((file.name, header) for file, _, mapping in opened for header in mapping.unmapped),
+        tuple((file.name, name, column.header) for file, _, mapping, _ in opened for name, column in mapping.columns.items()),
+        tuple((file.name, header) for file, _, mapping, _ in opened for header in mapping.unmapped),
         tuple(c.name for c in contract.columns if c.name not in read),
     )
 
@@ -142,13 +165,27 @@ def _file_form(configuration: Configuration, source: TableSource) -> FileForm:
     return FileForm(**{name: own[name] if own[name] is not None else getattr(configuration.exports, name) for name in names})
 
 
-def _opened(files: list[ExportFile], contract: sa.Table, source: TableSource, crm: Crm, form: FileForm) -> list[tuple[ExportFile, TextFile, HeaderMap]]:
-    """Every file with its mapping; what is wrong with any of them is raised together."""
+def without_merged(table_name: str, rows: pa.Table, lookups: Lookups) -> pa.Table:
+    """The opportunities with those that were merged into another flagged as deleted, so that they leave all of history."""
+    merged = lookups.ids(MERGED_DEALS) if table_name == "opportunities" else pa.array([], pa.string())
+    if not len(merged):
+        return rows
+    place = rows.column_names.index("is_deleted")
+    return rows.set_column(place, "is_deleted", pc.if_else(pc.is_in(rows["opportunity_id"], value_set=merged), True, rows["is_deleted"]))
+
+
+def _opened(
+    files: list[ExportFile], contract: sa.Table, source: TableSource, crm: Crm, form: FileForm, lookups: Lookups, names: StageNames
+) -> list[tuple[ExportFile, TextFile, HeaderMap, Crm]]:
+    """Every file with its mapping and the declaration as it holds for it; what is wrong with any of them is raised together."""
     opened, failures = [], []
     for file in files:
         try:
             text = open_text(file, form)
-            opened.append((file, text, map_headers(text.header, contract, source, crm, file.name)))
+            text, part = shaped(text, part_of(text, contract.name, crm), file, lookups.pairs)
+            own = crm.of_part(contract.name, part)
+            dated = dated_stages(text.header, crm, names, file.name) if names and not source.stage_dates else {}
+            opened.append((file, text, map_headers(text.header, contract, source, own, file.name, dated), own))
         except ExportError as error:
             failures.append(error)
     if failures:
@@ -174,12 +211,23 @@ def _check_constants(connection, contract: sa.Table, source: TableSource, crm: C
 class _FileQuery:
     """The SQL that types the text of one file, and what its columns are expected to hold."""
 
-    def __init__(self, contract: sa.Table, source: TableSource, crm: Crm, forms: ValueForms, mapping: HeaderMap, currency: str):
-        self.schema = schema_of(contract, tuple(source.stage_dates))
-        self.positions = sorted({column.position for column in mapping.columns.values()})
-        units = {c.name: c.info["unit"] for c in contract.columns} | {STAGE_DATE + key: "time" for key in source.stage_dates}
+    def __init__(
+        self,
+        contract: sa.Table,
+        source: TableSource,
+        crm: Crm,
+        forms: ValueForms,
+        mapping: HeaderMap,
+        currency: str,
+        stage_keys: tuple[str, ...],
+        translation: Translation,
+    ):
+        self.schema = schema_of(contract, stage_keys)
+        self._translated = translation
+        self.positions = sorted({place for column in mapping.columns.values() for place in column.positions} | translation.positions)
+        units = {c.name: c.info["unit"] for c in contract.columns} | {STAGE_DATE + key: "time" for key in stage_keys}
         percent = crm.percent.get(contract.name, ())
-        self._texts = {name: (column.position, units[name]) for name, column in mapping.columns.items()}
+        self._texts = {name: (column.positions, units[name]) for name, column in mapping.columns.items()}
         self._constants = {name: text.strip(BLANKS) for name, text in _constants(contract.name, source, crm).items() if name not in mapping.columns}
         self._forms = forms
         given = [*self._texts, *self._constants]
@@ -195,22 +243,28 @@ class _FileQuery:
         self._sql = _typing_sql(values, self.parsed) if values else None
 
     def run(self, connection: duckdb.DuckDBPyConnection, group: pa.Table) -> pa.Table:
-        """The typed columns of ``group`` in its order, ``_line``, and per parsed column its unreadable texts."""
-        columns = {"_line": group["_line"]}
-        columns |= {name: texts(group[str(position)], unit, self._forms) for name, (position, unit) in self._texts.items()}
+        """The typed columns of ``group`` in its order, its place, and per parsed column its unreadable texts."""
+        columns = {"_n": pa.array(np.arange(group.num_rows, dtype=np.int64)), "_line": group["_line"], "_part": group["_part"]}
+        columns |= {name: self._text(name, group) for name in self._texts}
         columns |= {name: pa.repeat(text, group.num_rows) for name, text in self._constants.items()}
         given = pa.table(columns)
         if self._sql is None:
             return given
-        connection.register("texts", given)
+        connection.register("texts", given.drop_columns(["_line", "_part"]))
         typed = connection.sql(self._sql).to_arrow_table()
         connection.unregister("texts")
-        lines = typed["_line"].to_numpy()
-        if (lines[1:] < lines[:-1]).any():
-            typed = typed.take(pa.array(np.argsort(lines, kind="stable")))
-        for name in self.kept:
+        order = typed["_n"].to_numpy()
+        if (order[1:] < order[:-1]).any():
+            typed = typed.take(pa.array(np.argsort(order)))
+        for name in ("_line", "_part", *self.kept):
             typed = typed.append_column(name, given[name])
         return typed
+
+    def _text(self, name: str, group: pa.Table) -> pa.ChunkedArray:
+        """The text of one column: that of the first of its headers with a value, in Leadline's words."""
+        positions, unit = self._texts[name]
+        filled = [texts(group[str(position)], unit, self._forms) for position in positions]
+        return self._translated.text(name, filled[0] if len(filled) == 1 else pc.coalesce(*filled), group)
 
 
 def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:
@@ -219,7 +273,7 @@ def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:
     text = "".join(f', "{name}" AS "text {name}"' for name in parsed)
     names = ", ".join(f'"{name}"' for name in values)
     unread = "".join(f', CASE WHEN "{name}" IS NULL THEN left("text {name}", {VALUE_CHARACTERS}) END AS "unread {name}"' for name in parsed)
-    return f"WITH typed AS (SELECT _line, {typed}{text} FROM texts) SELECT _line, {names}{unread} FROM typed"
+    return f"WITH typed AS (SELECT _n, {typed}{text} FROM texts) SELECT _n, {names}{unread} FROM typed"
 
 
 def _with_currency(value: str, amount: Column | None, has_currency: bool, forms: ValueForms, company_currency: str) -> dict[str, str]:
@@ -254,36 +308,41 @@ def _canonical_changes(given: list[str], crm: Crm, forms: ValueForms) -> dict[st
     return plain
 
 
-def _typed(connection, file: ExportFile, text: TextFile, query: _FileQuery) -> tuple[pa.Table, pa.Table]:
-    """The typed rows of one file in the order of their lines, and their faults."""
-    rows, faults, ragged = [], [], []
-    for group, crooked in _grouped(text.batches(query.positions)):
+def _typed(connection, file: ExportFile, text: TextFile, query: _FileQuery) -> tuple[pa.Table, pa.Table, int]:
+    """The typed rows of one file in the order of their lines, their faults, and how many lines are no rows of the table."""
+    rows, faults, ragged, passed_over = [], [], [], 0
+    for group, crooked, others in _grouped(text.batches(query.positions)):
         ragged += crooked
+        passed_over += others
         if not group.num_rows:
             continue
         result = query.run(connection, group)
         rows.append(_placed(result, file, query.schema))
         faults += _unread(result, file, query)
     if ragged:
-        rows.append(_placed(pa.table({"_line": pa.array([r.line for r in ragged], pa.int64())}), file, query.schema))
+        lines = pa.array([r.line for r in ragged], pa.int64())
+        rows.append(_placed(pa.table({"_line": lines, "_part": pa.repeat(pa.scalar(0, pa.int32()), len(lines))}), file, query.schema))
         faults.append(_ragged(ragged, file))
     table = pa.concat_tables([query.schema.empty_table(), *rows])
     bad = pa.concat_tables([FAULTS.empty_table(), *faults])
-    return (table.sort_by("_line") if ragged else table), bad.sort_by([("_line", "ascending"), ("column", "ascending")])
+    ordered = table.sort_by([("_line", "ascending"), ("_part", "ascending")]) if ragged else table
+    return ordered, bad.sort_by([("_line", "ascending"), ("_part", "ascending"), ("column", "ascending")]), passed_over
 
 
-def _grouped(batches: Iterator[TextBatch]) -> Iterator[tuple[pa.Table, list[RaggedRow]]]:
+def _grouped(batches: Iterator[TextBatch]) -> Iterator[tuple[pa.Table, list[RaggedRow], int]]:
     """Batches put together to about 64 MB, which one query types on all threads."""
-    group, ragged, size = [], [], 0
+    group, ragged, size, passed_over = [], [], 0, 0
     for batch in batches:
-        group.append(batch.columns.append_column("_line", batch.lines))
+        parts = batch.parts if batch.parts is not None else pa.repeat(pa.scalar(0, pa.int32()), len(batch.lines))
+        group.append(batch.columns.append_column("_line", batch.lines).append_column("_part", parts))
         ragged += batch.ragged
         size += group[-1].nbytes
+        passed_over += batch.passed_over
         if size >= _GROUP_BYTES:
-            yield pa.concat_tables(group), ragged
-            group, ragged, size = [], [], 0
+            yield pa.concat_tables(group), ragged, passed_over
+            group, ragged, size, passed_over = [], [], 0, 0
     if group:
-        yield pa.concat_tables(group), ragged
+        yield pa.concat_tables(group), ragged, passed_over
 
 
 def _placed(result: pa.Table, file: ExportFile, schema: pa.Schema) -> pa.Table:
@@ -304,9 +363,9 @@ def _unread(result: pa.Table, file: ExportFile, query: _FileQuery) -> list[pa.Ta
     for name in query.parsed:
         unread = result[f"unread {name}"]
         if unread.null_count < len(unread):
-            bad = pa.table({"_line": result["_line"], "value": unread}).filter(unread.is_valid())
+            bad = pa.table({"_line": result["_line"], "_part": result["_part"], "value": unread}).filter(unread.is_valid())
             code = "unreadable_stage_date" if name.startswith(STAGE_DATE) else f"unreadable_{name}"
-            faults.append(_fault_table(file, bad["_line"], name, code, bad["value"], pa.repeat(query.expected[name], bad.num_rows)))
+            faults.append(_fault_table(file, bad["_line"], name, code, bad["value"], pa.repeat(query.expected[name], bad.num_rows), bad["_part"]))
     return faults
 
 
@@ -318,12 +377,13 @@ def _ragged(rows: list[RaggedRow], file: ExportFile) -> pa.Table:
         for r, count in zip(rows, found, strict=True)
     ]
     lines = pa.array([r.line for r in rows], pa.int64())
-    return _fault_table(file, lines, None, "ragged_row", pa.nulls(len(rows), pa.string()), pa.array(expected))
+    parts = pa.repeat(pa.scalar(0, pa.int32()), len(rows))
+    return _fault_table(file, lines, None, "ragged_row", pa.nulls(len(rows), pa.string()), pa.array(expected), parts)
 
 
-def _fault_table(file: ExportFile, lines, column: str | None, code: str, values, expected) -> pa.Table:
+def _fault_table(file: ExportFile, lines, column: str | None, code: str, values, expected, parts) -> pa.Table:
     count = len(lines)
     return pa.table(
-        [pa.repeat(file.name, count), lines, pa.repeat(pa.scalar(column, pa.string()), count), pa.repeat(code, count), values, expected],
+        [pa.repeat(file.name, count), lines, parts, pa.repeat(pa.scalar(column, pa.string()), count), pa.repeat(code, count), values, expected],
         schema=FAULTS,
     )

@@ -27,8 +27,9 @@ placed AS (
 settled AS (
     SELECT
         *,
-        CASE outcome_from
-            WHEN 'flags' THEN coalesce(flagged, stage_kind)
+        -- Where won and lost are kept beside the stage, a closed deal stays in its last open stage.
+        CASE
+            WHEN outcome_from = 'flags' OR (outcome_beside_stage AND stage_kind = 'open') THEN coalesce(flagged, stage_kind)
             ELSE coalesce(stage_kind, flagged)
         END AS status
     FROM placed
@@ -49,7 +50,7 @@ SELECT
     CASE WHEN d.status IN ('won', 'lost') THEN CAST(d.closed_at AS DATE) >= CAST(d.created_at AS DATE) END AS ok_closed_after_created,
     CASE WHEN d.status IN ('won', 'lost') AND NOT d.has_history THEN d.closed_at IS NOT NULL END AS ok_closed_dated,
     CASE WHEN d.status = 'won' THEN d.amount IS NOT NULL END AS ok_won_amount,
-    d.stage_kind = d.flagged AS ok_outcome_agrees,
+    CASE WHEN NOT (d.outcome_beside_stage AND d.stage_kind = 'open') THEN d.stage_kind = d.flagged END AS ok_outcome_agrees,
     CASE WHEN d.status = 'won' AND d.has_contract_facts THEN coalesce(d.contract_effective_at, d.first_payment_at) IS NOT NULL END AS ok_won_evidence,
     CASE WHEN d.has_owner_column THEN d.owner_id IS NOT NULL END AS ok_owner_present,
     CASE WHEN d.status = 'open' THEN d.updated_at >= d.export_end - INTERVAL 3 DAY END AS ok_updated_3d,

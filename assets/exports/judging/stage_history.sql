@@ -1,4 +1,5 @@
--- Derives for every exported stage entry its stage key, whether it is a stage at all, and the ok_ columns.
+-- Derives for every exported stage entry its stage key and that of the stage before, whether it is a stage at all, and
+-- the ok_ columns.
 -- Inputs: rows, parents (one row per opportunity id: pipeline_key, created_at, closed_at, is_accepted),
 -- stage_spellings, rates, facts.
 WITH placed AS (
@@ -19,6 +20,7 @@ SELECT
     d.pipeline_key,
     s.stage AS stage_key,
     s.kind AS stage_kind,
+    b.stage AS previous_stage_key,
     CAST(d.amount * coalesce(x.rate, 1) AS DECIMAL(18, 2)) AS amount_reporting,
     CASE WHEN d.opportunity_id IS NOT NULL THEN d.is_accepted IS NOT NULL END AS ok_opportunity_known,
     d.is_accepted AS ok_parent_accepted,
@@ -29,5 +31,6 @@ SELECT
     d.exited_at >= d.entered_at AS ok_exited_after_entered
 FROM placed AS d
 LEFT JOIN stage_spellings AS s ON s.pipeline = d.pipeline_key AND s.spelling = lower(trim(d.stage))
+LEFT JOIN stage_spellings AS b ON b.pipeline = d.pipeline_key AND b.spelling = lower(trim(d.previous_stage))
 LEFT JOIN rates AS x ON x.currency = upper(trim(d.currency))
 ORDER BY d._row

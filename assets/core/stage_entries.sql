@@ -10,7 +10,8 @@ WITH observed AS (
     WHERE h._verdict = 'accepted' AND h.stage_key IS NOT NULL AND h.entered_at < p.as_of_end
       AND h.opportunity_id IN (SELECT opportunity_id FROM opportunity_versions)
     UNION ALL
-    SELECT d.opportunity_id, d.stage, d.entered_at, 'derived' AS history, 0 AS line
+    -- A row of the log goes before a date of the deal itself that says the same.
+    SELECT d.opportunity_id, d.stage, d.entered_at, 'derived' AS history, 999999999 AS line
     FROM stage_dates AS d, parameters AS p
     WHERE d.entered_at < p.as_of_end AND d.opportunity_id IN (SELECT opportunity_id FROM opportunity_versions)
 ),
@@ -33,7 +34,7 @@ left_first AS (
     WHERE _verdict = 'accepted' AND stage_key IS NOT NULL
     QUALIFY row_number() OVER (PARTITION BY opportunity_id ORDER BY entered_at, _row) = 1 AND previous_stage_key IS NOT NULL
 ),
--- Deals without any dated entry begin in the first stage on the day of creation.
+-- Deals without any dated entry of an open stage begin in the first stage on the day of creation.
 created AS (
     SELECT v.opportunity_id, coalesce(b.stage, f.stage) AS stage, v.created_at AS entered_at, 'derived' AS history, -1 AS line
     FROM opportunity_versions AS v
@@ -41,7 +42,7 @@ created AS (
     LEFT JOIN left_first AS b ON b.opportunity_id = v.opportunity_id AND v.created_at <= b.left_at
     CROSS JOIN parameters AS p
     WHERE v.is_current AND v.created_at < p.as_of_end
-      AND (b.stage IS NOT NULL OR v.opportunity_id NOT IN (SELECT opportunity_id FROM newest))
+      AND (b.stage IS NOT NULL OR v.opportunity_id NOT IN (SELECT o.opportunity_id FROM observed AS o JOIN stages AS s USING (stage) WHERE s.kind = 'open'))
 ),
 -- What a snapshot shows and nothing else explains: a stage that differs from the one known before it.
 seen AS (

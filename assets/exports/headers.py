@@ -147,7 +147,8 @@ def map_headers(
         if configured is not None:
             spellings: tuple[Spelling, ...] = (configured,)
         else:
-            spellings = (*crm.headers.get(contract.name, {}).get(name, ()), name)
+            own = () if name in crm.taken.get(contract.name, ()) else (name,)
+            spellings = (*crm.headers.get(contract.name, {}).get(name, ()), *own)
         found = _claims(headers, spellings)
         if name in source.constants:
             if found:

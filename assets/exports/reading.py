@@ -5,7 +5,7 @@ a row can be trusted (judge.py).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from assets.exports.parsing import BLANKS, ValueContext, ValueForms, currency_sq
 from assets.exports.readers import open_text
 from assets.exports.readers.text import RaggedRow, TextBatch, TextFile
 from assets.exports.settings import Configuration, FileForm, TableSource
-from assets.exports.shaping import part_of, shaped
+from assets.exports.shaping import headers_read, part_of, shaped
 from assets.exports.stage_dates import StageNames, dated_stages, stage_date_keys, stage_names
 from assets.exports.translation import Translation
 from quality.tables import EXPORTED
@@ -34,6 +34,7 @@ VALUE_CHARACTERS = 40
 """Characters of an unreadable value that a fault keeps."""
 
 THREADS = 2
+_ZERO = r"^[0]+([.,][0]+)?$"
 _GROUP_BYTES = 64 << 20
 
 _ARROW = {
@@ -185,7 +186,9 @@ def _opened(
             text, part = shaped(text, part_of(text, contract.name, crm), file, lookups.pairs)
             own = crm.of_part(contract.name, part)
             dated = dated_stages(text.header, crm, names, file.name) if names and not source.stage_dates else {}
-            opened.append((file, text, map_headers(text.header, contract, source, own, file.name, dated), own))
+            mapping = map_headers(text.header, contract, source, own, file.name, dated)
+            read = headers_read(text.header, part)
+            opened.append((file, text, replace(mapping, unmapped=tuple(header for header in mapping.unmapped if header not in read)), own))
         except ExportError as error:
             failures.append(error)
     if failures:
@@ -264,7 +267,10 @@ class _FileQuery:
         """The text of one column: that of the first of its headers with a value, in Leadline's words."""
         positions, unit = self._texts[name]
         filled = [texts(group[str(position)], unit, self._forms) for position in positions]
-        return self._translated.text(name, filled[0] if len(filled) == 1 else pc.coalesce(*filled), group)
+        if len(filled) > 1:
+            other_than_zero = [pc.if_else(pc.match_substring_regex(text, _ZERO), None, text) for text in filled]
+            filled = [pc.coalesce(*other_than_zero, *filled)]
+        return self._translated.text(name, filled[0], group)
 
 
 def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:

@@ -47,6 +47,16 @@ def shaped(text: TextFile, part: Part, file: ExportFile, pairs: Pairs) -> tuple[
     return text, replace(part, headers={**part.headers, **settled}, constants=constants)
 
 
+def headers_read(header: Sequence[str], part: Part) -> frozenset[str]:
+    """The headers that a part reads by itself, beside those that become columns."""
+    wide = part.wide
+    named: list[tuple[Spelling, ...]] = [(s,) for s in (*part.only, *part.leave_out, *(rule.header for rule in part.keep_if.values()))]
+    named += [link.key for link in part.links.values()]
+    named += [(s,) for s in (*wide.headers, wide.given)] if wide else []
+    places = (find_header(header, spellings) for spellings in named)
+    return frozenset(header[place] for place in places if place is not None)
+
+
 def rows_of_table(text: TextFile, only: Mapping[tuple[str, ...], tuple[str, ...]], leave_out: Mapping[tuple[str, ...], tuple[str, ...]]) -> TextFile:
     """The file without the rows of other tables. A header that the file lacks leaves nothing out."""
     rules = [

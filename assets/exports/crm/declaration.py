@@ -14,7 +14,10 @@ from typing import Any
 
 
 class Filled(tuple):
-    """Headers of which each row takes the first that has a value, as the actual amount before the estimated one."""
+    """Headers of which each row takes the first that has a value, as the actual amount before the estimated one.
+
+    A zero is taken only where no other header has a value: nothing was sold by a lost deal, but its worth was estimated.
+    """
 
     __slots__ = ()
 
@@ -127,7 +130,8 @@ class Crm:
     ``lookups`` are files of ids by the name they have under exports.lookups; the one named ``merged_deals`` holds ids
     that were merged into another deal. ``stage_dates`` are patterns of headers that hold the day of entering the stage
     named by their group ``stage``, the preferred ones first. ``outcome_beside_stage`` is true where won and lost are
-    kept beside the stage, so that a closed deal stays in its last stage.
+    kept beside the stage, so that a closed deal stays in its last stage. ``taken`` are canonical names that mean something
+    else in this CRM's files, per table: they are no spelling of their column.
     """
 
     name: str
@@ -144,6 +148,7 @@ class Crm:
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     stage_dates: tuple[str, ...] = ()
     outcome_beside_stage: bool = False
+    taken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of_part(self, table: str, part: Part) -> "Crm":
         """This declaration as it holds for one kind of file: what the part says goes before."""

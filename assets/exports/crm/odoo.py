@@ -113,4 +113,6 @@ CRM = Crm(
         "pipelines": Lookup(key=((".id", "id", "ID"),), value=(("name", "Sales Team"),), columns={"opportunities": ("pipeline",)}),
     },
     outcome_beside_stage=True,
+    # A contact's title is Mr or Dr.
+    taken={"leads": ("title",)},
 )

@@ -118,4 +118,6 @@ CRM = Crm(
         "pipelines": Lookup(key=("id",), value=("name",), columns={"opportunities": ("pipeline",)}),
     },
     outcome_beside_stage=True,
+    # A lead's title is what it is about, no position of its contact.
+    taken={"leads": ("title",)},
 )

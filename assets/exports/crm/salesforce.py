@@ -138,7 +138,10 @@ CRM = Crm(
     # A warehouse writes the end of what still holds as the last day there is.
     empty=("9999-12-31 23:59:59", "9999-12-31T23:59:59.999Z"),
     values={
-        "activities": {"kind": {"email": "mail", "listemail": "mail", "cadence": "task"}, "direction": {"internal": "outbound"}},
+        "activities": {
+            "kind": {"call": "call", "email": "mail", "listemail": "mail", "task": "task", "cadence": "task", "event": "meeting"},
+            "direction": {"inbound": "inbound", "outbound": "outbound", "internal": "outbound"},
+        },
         "opportunities": {"opportunity_type": {"new business": "new", "new customer": "new", "renewal": "renewal"}},
     },
     # An activity may be about an account or a case, and of a contact: only ids of opportunities (006) and leads (00Q) are kept.

@@ -133,7 +133,7 @@ CRM = Crm(
     percent={"opportunities": ("crm_probability",)},
     values={
         "opportunities": {"opportunity_type": {"new business": "new", "existing business": "expansion"}},
-        "activities": {"direction": {"missed": "inbound"}},
+        "activities": {"direction": {"inbound": "inbound", "outbound": "outbound", "missed": "inbound"}},
     },
     keep_if={
         "activities": {

@@ -4,6 +4,7 @@
 """
 
 import csv
+import re
 from functools import cache
 from pathlib import Path
 
@@ -112,6 +113,15 @@ def test_without_the_id_it_is_said_which_headers_were_looked_for(tmp_path):
     only = configuration.exports.model_copy(update={"lookups": {}})
     with pytest.raises(HeaderProblems, match="looked for headers Id, Opportunity ID, OppID"):
         read_table(tmp_path, "opportunities", configuration.model_copy(update={"exports": only}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_configuration_on_a_crms_page_is_one(name, tmp_path):
+    page = (FIXTURES.parents[2] / "docs" / "crm" / f"{name}.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "leadline.yaml").write_text(f"name: Example\nstages: [{{key: talk}}]\n{example}", encoding="utf-8")
+    assert load_configuration(tmp_path / "leadline.yaml").exports.crm == name
+    assert all(f"`{lookup}`" in page for lookup in CRMS[name].lookups)
 
 
 def parts(crm: Crm) -> list[tuple[str, Part]]:

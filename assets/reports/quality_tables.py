@@ -61,7 +61,7 @@ def rejected_rows_sql(names: Iterable[str]) -> str:
         SELECT
             -- One line may make several rows; it is listed once.
             export, line, table_name, min(opportunity_id) AS opportunity_id,
-            CAST(to_json(list(DISTINCT struct_pack(code := code, expected := expected) ORDER BY code)) AS VARCHAR) AS reasons,
+            CAST(to_json(list_sort(list(DISTINCT struct_pack(code := code, expected := expected)))) AS VARCHAR) AS reasons,
             min(owner_id) AS owner_id, min(amount) AS amount
         FROM explained
         GROUP BY export, line, table_name

@@ -20,7 +20,6 @@ _HISTORY_OF_A_COPY = Part(
         "exited_at": (("_fivetran_end", "valid_to"),),
         "owner_id": ("OwnerId",),
     },
-    leave_out={("IsDeleted",): ("true",)},
 )
 
 _STAGES_OF_FIELD_HISTORY = Part(

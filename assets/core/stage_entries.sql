@@ -34,7 +34,15 @@ left_first AS (
     WHERE _verdict = 'accepted' AND stage_key IS NOT NULL
     QUALIFY row_number() OVER (PARTITION BY opportunity_id ORDER BY entered_at, _row) = 1 AND previous_stage_key IS NOT NULL
 ),
--- Deals without any dated entry of an open stage begin in the first stage on the day of creation.
+-- Where a closed deal keeps its last open stage, a log may hold nothing but closings: it is silent about the beginning.
+silent AS (
+    SELECT v.opportunity_id
+    FROM opportunity_versions AS v
+    JOIN stages AS s ON s.stage = v.stage AND s.kind = 'open'
+    WHERE v.is_current AND v.status <> 'open'
+      AND v.opportunity_id NOT IN (SELECT o.opportunity_id FROM observed AS o JOIN stages AS e ON e.stage = o.stage WHERE e.kind = 'open')
+),
+-- Deals without any dated entry, or with a silent log, begin in the first stage on the day of creation.
 created AS (
     SELECT v.opportunity_id, coalesce(b.stage, f.stage) AS stage, v.created_at AS entered_at, 'derived' AS history, -1 AS line
     FROM opportunity_versions AS v
@@ -42,7 +50,11 @@ created AS (
     LEFT JOIN left_first AS b ON b.opportunity_id = v.opportunity_id AND v.created_at <= b.left_at
     CROSS JOIN parameters AS p
     WHERE v.is_current AND v.created_at < p.as_of_end
-      AND (b.stage IS NOT NULL OR v.opportunity_id NOT IN (SELECT o.opportunity_id FROM observed AS o JOIN stages AS s USING (stage) WHERE s.kind = 'open'))
+      AND (
+          b.stage IS NOT NULL
+          OR v.opportunity_id NOT IN (SELECT opportunity_id FROM newest)
+          OR v.opportunity_id IN (SELECT opportunity_id FROM silent)
+      )
 ),
 -- What a snapshot shows and nothing else explains: a stage that differs from the one known before it.
 seen AS (

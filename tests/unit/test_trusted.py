@@ -74,9 +74,12 @@ def test_a_log_of_changes_tells_where_a_deal_began(tmp_path):
     assert steps(known(tmp_path, [deal("a", "third", created=None)], late)) == [("a", "third", 9, "observed")]
 
 
-def test_a_log_that_knows_only_the_closing_leaves_the_beginning_to_the_deal(tmp_path):
-    tables = known(tmp_path, [deal("a", "won", "won", created=2, closed_at=at(9))], [entered("a", "won", 9)])
-    assert steps(tables) == [("a", "first", 2, "derived"), ("a", "won", 9, "observed")]
+def test_a_log_of_closings_alone_is_silent_about_the_beginning_of_a_deal_that_keeps_its_last_stage(tmp_path):
+    kept = known(tmp_path, [deal("a", "second", "won", created=2, closed_at=at(9))], [entered("a", "won", 9)])
+    assert steps(kept) == [("a", "first", 2, "derived"), ("a", "second", 9, "rebuilt"), ("a", "won", 9, "observed")]
+    # Where closing is a stage the log is that of the stages: the deal was created as closed.
+    moved = known(tmp_path, [deal("a", "won", "won", created=2, closed_at=at(9))], [entered("a", "won", 9)])
+    assert steps(moved) == [("a", "won", 9, "observed")]
 
 
 @pytest.mark.parametrize(("stage_entered_at", "expected"), [(None, ("a", "second", 9, "rebuilt")), (at(6), ("a", "second", 6, "derived"))])

@@ -15,6 +15,7 @@ from assets.exports.headers import STAGE_DATE, Column, HeaderMap, fold
 from assets.exports.parsing import BLANKS, ValueContext, ValueForms, currency_sql, expected_forms, is_parsed, literal, money_sql, texts, value_sql
 from assets.exports.questions import QUESTIONS
 from assets.exports.settings import TableSource
+from assets.exports.translation import Translation
 from quality.tables import EXPORTED
 
 VALUE_CHARACTERS = 40
@@ -36,8 +37,13 @@ _ARROW = {
     "flag": pa.bool_(),
 }
 
-PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_snapshot", pa.date32())])
-"""Where a row comes from: its file's relative name, its line, and the day in the file's name."""
+_ZERO = r"^[0]+([.,][0]+)?$"
+
+PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_part", pa.int32()), ("_snapshot", pa.date32())])
+"""Where a row comes from: its file's relative name, its line, which row of that line it is, and the day in the file's name.
+
+``_part`` is 0 but where one line makes several rows (assets/exports/shaping.py).
+"""
 
 
 def schema_of(contract: sa.Table, stage_dates: tuple[str, ...] = ()) -> pa.Schema:
@@ -54,13 +60,24 @@ def constants_of(table_name: str, source: TableSource, crm: Crm) -> dict[str, st
 class FileQuery:
     """The SQL that types the text of one file, and what its columns are expected to hold."""
 
-    def __init__(self, contract: sa.Table, source: TableSource, crm: Crm, forms: ValueForms, mapping: HeaderMap, currency: str):
+    def __init__(
+        self,
+        contract: sa.Table,
+        source: TableSource,
+        crm: Crm,
+        forms: ValueForms,
+        mapping: HeaderMap,
+        currency: str,
+        stage_keys: tuple[str, ...],
+        translation: Translation,
+    ):
         self.place = f"exports.tables.{contract.name}"
-        self.schema = schema_of(contract, tuple(source.stage_dates))
-        self.positions = sorted({column.position for column in mapping.columns.values()})
-        units = {c.name: c.info["unit"] for c in contract.columns} | {STAGE_DATE + key: "time" for key in source.stage_dates}
+        self.schema = schema_of(contract, stage_keys)
+        self._translated = translation
+        self.positions = sorted({place for column in mapping.columns.values() for place in column.positions} | translation.positions)
+        units = {c.name: c.info["unit"] for c in contract.columns} | {STAGE_DATE + key: "time" for key in stage_keys}
         percent = crm.percent.get(contract.name, ())
-        self._texts = {name: (column.position, units[name]) for name, column in mapping.columns.items()}
+        self._texts = {name: (column.positions, units[name]) for name, column in mapping.columns.items()}
         self._constants = {name: text.strip(BLANKS) for name, text in constants_of(contract.name, source, crm).items() if name not in mapping.columns}
         self._forms = forms
         given = [*self._texts, *self._constants]
@@ -80,32 +97,43 @@ class FileQuery:
         self._alone = [name for name in self.parsed if values[name] == value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext()))]
 
     def run(self, connection: duckdb.DuckDBPyConnection, group: pa.Table) -> pa.Table:
-        """The typed columns of ``group`` in its order, ``_line``, and per parsed column its unreadable texts."""
-        columns = {"_line": group["_line"]}
-        columns |= {name: texts(group[str(position)], unit, self._forms) for name, (position, unit) in self._texts.items()}
+        """The typed columns of ``group`` in its order, its place, and per parsed column its unreadable texts."""
+        columns = {"_n": pa.array(np.arange(group.num_rows, dtype=np.int64))}
+        columns |= {name: self._text(name, group) for name in self._texts}
         columns |= {name: pa.repeat(text, group.num_rows) for name, text in self._constants.items()}
         given = pa.table(columns)
         repeated = [name for name in self._alone if _is_repeated(given[name])]
         typed = self._typed(connection, given, [name for name in self._values if name not in repeated])
         for name in repeated:
             texts_ = given[name].combine_chunks().dictionary_encode()
-            of_texts = self._typed(connection, pa.table({"_line": np.arange(len(texts_.dictionary)), name: texts_.dictionary}), [name])
+            of_texts = self._typed(connection, pa.table({"_n": np.arange(len(texts_.dictionary)), name: texts_.dictionary}), [name])
             for part in (name, f"unread {name}"):
                 typed = typed.append_column(part, of_texts[part].combine_chunks().take(texts_.indices))
         for name in self.kept:
             typed = typed.append_column(name, given[name])
+        for name in ("_line", "_part"):
+            typed = typed.append_column(name, group[name])
         return typed
 
+    def _text(self, name: str, group: pa.Table) -> pa.ChunkedArray:
+        """The text of one column: that of the first of its headers with a value, in Leadline's words."""
+        positions, unit = self._texts[name]
+        filled = [texts(group[str(position)], unit, self._forms) for position in positions]
+        if len(filled) > 1:
+            other_than_zero = [pc.if_else(pc.match_substring_regex(text, _ZERO), None, text) for text in filled]
+            filled = [pc.coalesce(*other_than_zero, *filled)]
+        return self._translated.text(name, filled[0], group)
+
     def _typed(self, connection: duckdb.DuckDBPyConnection, given: pa.Table, names: list[str]) -> pa.Table:
-        """``_line`` of ``given``, and in its order the typed columns ``names`` and their unreadable texts."""
+        """``_n`` of ``given``, and in its order the typed columns ``names`` and their unreadable texts."""
         if not names:
-            return given.select(["_line"])
+            return given.select(["_n"])
         connection.register("texts", given)
         typed = connection.sql(_typing_sql({name: self._values[name] for name in names}, [name for name in self.parsed if name in names])).to_arrow_table()
         connection.unregister("texts")
-        lines = typed["_line"].to_numpy()
-        if (lines[1:] < lines[:-1]).any():
-            typed = typed.take(pa.array(np.argsort(lines, kind="stable")))
+        order = typed["_n"].to_numpy()
+        if (order[1:] < order[:-1]).any():
+            typed = typed.take(pa.array(np.argsort(order)))
         return typed
 
 
@@ -126,7 +154,7 @@ def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:
     text = "".join(f', "{name}" AS "text {name}"' for name in parsed)
     names = ", ".join(f'"{name}"' for name in values)
     unread = "".join(f', CASE WHEN "{name}" IS NULL THEN left("text {name}", {VALUE_CHARACTERS}) END AS "unread {name}"' for name in parsed)
-    return f"WITH typed AS (SELECT _line, {typed}{text} FROM texts) SELECT _line, {names}{unread} FROM typed"
+    return f"WITH typed AS (SELECT _n, {typed}{text} FROM texts) SELECT _n, {names}{unread} FROM typed"
 
 
 def _with_currency(value: str, amount: Column | None, has_currency: bool, forms: ValueForms, company_currency: str) -> dict[str, str]:

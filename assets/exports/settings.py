@@ -52,6 +52,11 @@ class FileForm(Settings):
     instruction_rows: Annotated[int, Field(ge=0)] | None = None
 
 
+def _listed(value):
+    """A source whose one pattern became a list of one."""
+    return {**value, "files": [value["files"]]} if isinstance(value, dict) and isinstance(value.get("files"), str) else value
+
+
 class TableSource(Forms, FileForm):
     """Where one table comes from.
 
@@ -70,9 +75,23 @@ class TableSource(Forms, FileForm):
     @model_validator(mode="before")
     @classmethod
     def _one_pattern_is_a_list(cls, value):
-        if isinstance(value, dict) and isinstance(value.get("files"), str):
-            return {**value, "files": [value["files"]]}
-        return value
+        return _listed(value)
+
+
+class LookupSource(FileForm):
+    """Where a file comes from that says what ids stand for, such as the CRM's list of stages.
+
+    ``key`` and ``value`` are its headers where they are not those that the CRM's declaration names.
+    """
+
+    files: tuple[str, ...]
+    key: str | None = None
+    value: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_pattern_is_a_list(cls, value):
+        return _listed(value)
 
 
 class Exports(Forms, FileForm):
@@ -80,6 +99,7 @@ class Exports(Forms, FileForm):
 
     crm: str = "plain"
     tables: dict[str, TableSource]
+    lookups: dict[str, LookupSource] = {}
 
     @model_validator(mode="after")
     def _opportunities_are_there(self):

@@ -177,6 +177,17 @@ def map_headers(
     return HeaderMap(columns, tuple(h for i, h in enumerate(headers) if h.strip() and i not in used))
 
 
+def unclear_columns(headers: Sequence[str], contract: sa.Table, crm: Crm) -> dict[str, tuple[int, ...]]:
+    """Columns that several headers of a file claim without an order of preference, with the positions of these headers."""
+    taken = crm.taken.get(contract.name, ())
+    found = {}
+    for column in contract.columns:
+        claims = _claims(headers, (*crm.headers.get(contract.name, {}).get(column.name, ()), *(() if column.name in taken else (column.name,))))
+        if len(claims) > 1:
+            found[column.name] = tuple(position for claim in claims for position in claim)
+    return found
+
+
 def find_header(headers: Sequence[str], spellings: Sequence[Spelling]) -> int | None:
     """Position of the first header that any of ``spellings`` names, or null."""
     return next((claim[0] for claim in _claims(headers, spellings)), None)

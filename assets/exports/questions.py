@@ -14,7 +14,9 @@ import pyarrow.compute as pc
 
 from assets.exports.settings import EXCEL_SERIAL
 
-_DAY = r"^\d{1,2}[/. -]\d{1,2}[/. -](\d{4}|\d{2})([ T]+\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?)?$"
+WRITTEN_DAY = r"^\d{1,2}[/. -]\d{1,2}[/. -](\d{4}|\d{2})([ T]+\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?)?$"
+"""A day whose month could stand first or second."""
+
 _NUMBERS = r"^(?P<first>\d{1,2})[/. -](?P<second>\d{1,2})[/. -]"
 _SHAPE = re.compile(r"9{1,2}(?P<mark>[/. -])9{1,2}(?P=mark)(?P<year>9{4}|9{2})(?:(?P<gap>[ T])9{1,2}:9{2}(?P<seconds>:9{2})?(?P<half> ?[AaPp][Mm])?)?")
 _HIGHEST_MONTH = 12
@@ -22,7 +24,8 @@ _SERIAL = r"^[1-9]\d{4}([.]\d+)?$"
 _FIRST_SERIAL, _LAST_SERIAL = 20_000, 80_000
 """Excel serial numbers of the years 1954 to 2119."""
 
-_DECIMAL_COMMA = r"^[^\d.,]{0,4}(\d{1,3}([. ]\d{3})+|\d+),\d{1,2}[^\d.,]{0,4}$"
+DECIMAL_COMMA = r"^[^\d.,]{0,4}(\d{1,3}([. ]\d{3})+|\d+),\d{1,2}[^\d.,]{0,4}$"
+"""An amount that can only be written with a decimal comma."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +46,20 @@ def date_question(texts: pa.Array, lines: pa.Array, place: str) -> Question | No
 
     ``lines`` are the texts' lines and ``place`` is the key that the setting stands under.
     """
-    is_day = pc.match_substring_regex(texts, _DAY)
+    is_day = pc.match_substring_regex(texts, WRITTEN_DAY)
     if is_day.true_count:
         return Question(_order_sentence(texts.filter(is_day), lines.filter(is_day), place), is_day, 0.5)
-    is_serial = pc.match_substring_regex(texts, _SERIAL)
-    numbers = texts.filter(is_serial).cast(pa.float64())
+    has_digits = pc.match_substring_regex(texts, _SERIAL)
+    numbers = texts.filter(has_digits).cast(pa.float64())
     if len(numbers) and pc.min(numbers).as_py() >= _FIRST_SERIAL and pc.max(numbers).as_py() <= _LAST_SERIAL:
-        found = f"numbers of five digits, as in line {lines.filter(is_serial)[0].as_py()}, may be days as Excel counts them"
-        return Question(f"{found}; if so, add dates: [{EXCEL_SERIAL}] under {place}", is_serial, 0.5)
+        found = f"numbers of five digits, as in line {lines.filter(has_digits)[0].as_py()}, may be days as Excel counts them"
+        return Question(f"{found}; if so, add dates: [{EXCEL_SERIAL}] under {place}", has_digits, 0.5)
     return None
 
 
 def amount_question(texts: pa.Array, lines: pa.Array, place: str) -> Question | None:
     """The question about the unreadable ``texts`` of an amount; none where none is written with a decimal comma."""
-    has_comma = pc.match_substring_regex(texts, _DECIMAL_COMMA)
+    has_comma = pc.match_substring_regex(texts, DECIMAL_COMMA)
     if not has_comma.true_count:
         return None
     first = pc.index(has_comma, True).as_py()
@@ -96,11 +99,22 @@ def _first_place(proves: pa.Array, texts: pa.Array, lines: pa.Array) -> str | No
     return None if at < 0 else f"line {lines[at].as_py()} ({texts[at].as_py()})"
 
 
-def _setting(texts: pa.Array, order: str) -> str:
-    """The value of ``dates`` that reads ``texts`` in the given order, as it stands in the configuration."""
+def is_serial(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Marks the texts that may be days as Excel counts them."""
+    number = pc.if_else(pc.match_substring_regex(texts, _SERIAL), texts, None).cast(pa.float64())
+    return pc.and_(pc.greater_equal(number, _FIRST_SERIAL), pc.less_equal(number, _LAST_SERIAL)).fill_null(False)
+
+
+def declared_forms(texts: pa.Array, order: str) -> tuple[str, ...]:
+    """The strptime forms that read ``texts`` in an order such as ``%d{0}%m``, the shortest first."""
     shapes = pc.unique(pc.replace_substring_regex(texts, r"\d", "9")).to_pylist()
     forms = {_form(match, order) for shape in shapes if (match := _SHAPE.fullmatch(shape))}
-    return "[" + ", ".join(f'"{form}"' for form in sorted(forms, key=lambda form: (len(form), form))) + "]"
+    return tuple(sorted(forms, key=lambda form: (len(form), form)))
+
+
+def _setting(texts: pa.Array, order: str) -> str:
+    """The value of ``dates`` that reads ``texts`` in the given order, as it stands in the configuration."""
+    return "[" + ", ".join(f'"{form}"' for form in declared_forms(texts, order)) + "]"
 
 
 def _form(shape: re.Match, order: str) -> str:

@@ -57,6 +57,15 @@ def read_workbook(file: ExportFile, form: FileForm) -> TextFile:
     return TextFile(header, partial(_batches, data), ", ".join(shown))
 
 
+def sheet_names(file: ExportFile) -> list[str]:
+    """The names of the sheets of a workbook in their order; none of a file that is no workbook."""
+    with opened(file) as stream:
+        try:
+            return CalamineWorkbook.from_filelike(io.BytesIO(stream.read())).sheet_names
+        except CalamineError:
+            return []
+
+
 class _Sheet:
     """The cells of one sheet; those from row ``skip`` on (from 0) are data. ``where`` is how a message calls it."""
 

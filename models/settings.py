@@ -66,7 +66,12 @@ class Outcome(Settings):
 
 
 class Stage(Settings):
-    """One open stage of a pipeline, in the order of the list it stands in."""
+    """One open stage of a pipeline, in the order of the list it stands in.
+
+    ``entry`` and ``exit`` say in words what lets a deal in and out, ``actions`` and ``output`` what is done there and what
+    comes of it. ``required_fields`` are columns of the opportunities that a deal must have to leave the stage, and
+    ``cadence_days`` the days between two follow-ups.
+    """
 
     key: Key
     labels: Labels | None = None
@@ -74,6 +79,12 @@ class Stage(Settings):
     benchmark_conversion: Share | None = None
     benchmark_days: Annotated[float, Field(gt=0)] | None = None
     default_probability: Share | None = None
+    entry: Labels | None = None
+    exit: Labels | None = None
+    actions: Labels | None = None
+    output: Labels | None = None
+    required_fields: tuple[str, ...] = ()
+    cadence_days: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def names(self) -> Labels:

@@ -30,6 +30,7 @@ class Disagreement:
 def disagreements(data: Mapping[str, Any], crms: Mapping[str, Crm]) -> Iterator[Disagreement]:
     """Everything in ``data``, the plain content of a configuration, that does not agree."""
     yield from _of_pipelines(_entries(data.get("pipelines")))
+    yield from _of_required_fields(_entries(data.get("pipelines")))
     yield from _of_exports(_mapping(data.get("exports")), _stage_keys(data), crms)
     yield from _of_severities(_mapping(data.get("severities")))
     yield from _of_formats(_mapping(data.get("formats")))
@@ -80,6 +81,15 @@ def _of_pipelines(pipelines: list[tuple[int, Mapping[Any, Any]]]) -> Iterator[Di
             owner = owners.setdefault(spelling.strip().lower(), key)
             if owner != key:
                 yield Disagreement(place, shown(spelling), f"a spelling of one stage only, in upper or lower case; it stands for {owner} already")
+
+
+def _of_required_fields(pipelines: list[tuple[int, Mapping[Any, Any]]]) -> Iterator[Disagreement]:
+    """The fields that a stage requires are columns of the opportunities."""
+    fields = [c.name for c in EXPORTED["opportunities"].columns]
+    for number, pipeline in pipelines:
+        for n, stage in _entries(pipeline.get("stages")):
+            for i, name in _texts(stage.get("required_fields")):
+                yield from _unknown(("pipelines", number, "stages", n, "required_fields", i), name, fields, "a column of the opportunities")
 
 
 def _spellings(number: int, pipeline: Mapping[Any, Any]) -> Iterator[tuple[Place, str, str]]:

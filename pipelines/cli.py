@@ -132,6 +132,22 @@ def check(
 
 
 @app.command()
+def init(
+    exports: Annotated[list[str], typer.Argument(help="The folder that holds the exports, or the files.")],
+    out: Annotated[Path, typer.Option("--out", help="The configuration to write.")] = Path("leadline.yaml"),
+    template: Annotated[str | None, typer.Option("--template", help="Stages to begin with, such as general_b2b or saas.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a configuration that is there.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a first configuration from export files, and ask what a person must confirm."""
+    with _told(debug):
+        from pipelines.init import write_first_configuration, written_lines
+
+        for line in written_lines(write_first_configuration(exports, out, template, force)):
+            shown.print(line, markup=False)
+
+
+@app.command()
 def why(
     what: Annotated[list[str], typer.Argument(help="An opportunity id, or a rejected row as FILE:LINE.")],
     home: HomeOption = DEFAULT_HOME,

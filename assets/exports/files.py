@@ -23,7 +23,8 @@ Folder = Path | UPath
 REQUIRED_TABLES = ("opportunities",)
 """Tables without whose files nothing can be computed."""
 
-_DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})([-_.]?)(\d{2})\2(\d{2})(?!\d)|(?<!\d)(\d{4})年(\d{1,2})月(\d{1,2})日")
+DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})([-_.]?)(\d{2})\2(\d{2})(?!\d)|(?<!\d)(\d{4})年(\d{1,2})月(\d{1,2})日")
+"""A day as the name of an export bears it."""
 
 _LOCK_FILE = "~$"
 """How Excel names the file that marks a workbook as open."""
@@ -166,7 +167,7 @@ def missing_files(folder: Path, patterns: Sequence[str], table: str) -> str:
 def day_in_name(name: str) -> date | None:
     """The day written in a file's relative name: the newest of its last part that has one; null where none has."""
     for part in reversed(PurePosixPath(name).parts):
-        days = [day for match in _DAY_IN_NAME.finditer(part) if (day := _day(match)) is not None]
+        days = [day for match in DAY_IN_NAME.finditer(part) if (day := _day(match)) is not None]
         if days:
             return max(days)
     return None

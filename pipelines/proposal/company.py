@@ -29,6 +29,8 @@ _PLACES: Mapping[str, tuple[str, str | None]] = {
 }
 """Where companies of a currency usually are: time zone and country."""
 
+_SPLIT_FIRST = ("pipeline", "team", "owner", "source", "product", "region", "industry", "opportunity_type", "amount_band")
+_MOST_SEGMENTS = 6
 _EUROPEAN = ("+0100", "+0200")
 _CHINESE = 0.5
 
@@ -42,8 +44,8 @@ def draft_company(draft: Draft, read: Read, name: str) -> None:
     data["fiscal_year_start_month"] = 1
     draft.data = {**data, **draft.data}
     draft.notes["name",] = ["Shown on the page: put the company's name here."]
-    draft.notes["currency",] = [f"All published amounts are in it. {why[0].upper()}{why[1:]}."]
-    draft.notes["time_zone",] = [f"Every time in the reports is a wall-clock time there. {why_zone[0].upper()}{why_zone[1:]}."]
+    draft.notes["currency",] = ["All published amounts are in it."]
+    draft.notes["time_zone",] = ["Every time in the reports is a wall-clock time there."]
     draft.notes["fiscal_year_start_month",] = ["Month in which the fiscal year begins: no export says it."]
     others = sorted({*_currencies(read)} - {currency})
     effect = "amounts are published under another currency's name" + (f"; rates of {', '.join(others)} go under exchange_rates" if others else "")
@@ -62,10 +64,13 @@ def draft_company(draft: Draft, read: Read, name: str) -> None:
 
 def draft_splits(draft: Draft, splits: Splits, bands: tuple[float, ...]) -> None:
     """Segments and immutable fields, and what is neither although it is there."""
-    segments = [*splits.segments, *(["amount_band"] if bands and "amount_band" not in splits.refused else [])]
+    worth = [*splits.segments, *(["amount_band"] if bands and "amount_band" not in splits.refused else [])]
+    ordered = sorted(worth, key=_SPLIT_FIRST.index)
+    segments, others = ordered[:_MOST_SEGMENTS], ordered[_MOST_SEGMENTS:]
     draft.data["segments"] = segments
     notes = ["What every number is split by."]
-    notes += [f"{field}: {evidence}." for field, evidence in splits.segments.items()]
+    notes += [f"{field}: {splits.segments[field]}." for field in ordered if field in splits.segments]
+    notes += [f"{', '.join(others)} would do as well; each makes a run longer."] if others else []
     notes += [f"Not {field}: {evidence}." for field, evidence in splits.refused.items()]
     draft.notes["segments",] = notes
     if "amount_band" in segments:

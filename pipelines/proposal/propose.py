@@ -19,6 +19,7 @@ from assets.exports.reading import TypedExport, read_table
 from assets.exports.settings import Configuration
 from pipelines.proposal.company import draft_as_of, draft_company, draft_splits, newest_day
 from pipelines.proposal.drafting import Draft, draft_exports, recognised, without_table
+from pipelines.proposal.fields import draft_fields
 from pipelines.proposal.given import Given
 from pipelines.proposal.questions import Question, asked
 from pipelines.proposal.stages import Found, draft_stages
@@ -68,15 +69,16 @@ def propose(given: Given, name: str, template: str | None = None) -> Proposal:
     deals = typed[DEALS].rows
     history = typed["stage_history"].rows if "stage_history" in typed and typed["stage_history"].rows.num_rows else None
     pipelines = draft_stages(draft, deals, history, template)
+    draft_fields(draft, read, deals, pipelines, history is not None)
     _draft_outcome_from(draft)
     owners = typed["owners"].rows if "owners" in typed else None
     changes = changed_fields(typed["field_history"].rows if "field_history" in typed else None)
     draft_splits(draft, splits_of(deals, _is_open(deals, pipelines), owners, changes, len(pipelines)), amount_bands(deals))
     as_of = _as_of(draft, given.folder, typed)
     company = Configuration.model_validate(_nested(draft.data))
-    ask_about_rejections(draft, tried(given.folder, company, as_of), company)
-    final = Configuration.model_validate(_nested(draft.data))
-    verdicts = tried(given.folder, final, as_of)
+    verdicts = tried(given.folder, company, as_of)
+    if ask_about_rejections(draft, verdicts, company):
+        verdicts = tried(given.folder, Configuration.model_validate(_nested(draft.data)), as_of)
     questions, noted = asked(draft.questions)
     unused = {**given.unreadable, **read.assignment.unknown, **left_out}
     data = {key: draft.data[key] for key in _ORDER if key in draft.data}
@@ -136,7 +138,7 @@ def _all_notes(draft: Draft, data: dict[str, Any], questions: tuple[Question, ..
     """The notes with headings, with what must be confirmed, and with what is assumed."""
     notes = {place: list(texts) for place, texts in draft.notes.items()}
     for number, q in enumerate(questions, start=1):
-        notes.setdefault(q.place, []).append(f"{CONFIRM} question {number}. {q.keys}: {q.proposal}. {q.evidence[0].upper()}{q.evidence[1:]}.")
+        notes.setdefault(q.place, []).append(f"{CONFIRM} question {number}, {q.keys}. {q.evidence[0].upper()}{q.evidence[1:]}.")
     for q in noted:
         notes.setdefault(q.place, []).append(f"Assumed: {q.proposal}. {q.evidence[0].upper()}{q.evidence[1:]}.")
     for key, heading in _HEADINGS.items():

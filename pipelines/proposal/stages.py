@@ -25,7 +25,9 @@ _MOST_STAGES = 40
 _FORWARD = 2 / 3
 _PROVEN = 0.9
 _LEAST_MOVES = 20
-_SAME = 0.005
+_WITHIN = 0.5
+_STRAY = 0.005
+_LEAST_STAGES = 3
 _PHONE = re.compile(r"@|^(\+|0)[\d ()-]{6,}$|^1[3-9]\d{9}$|^\d{3,4}[- ]\d{3,4}[- ]?\d{3,4}$")
 _ONLY_STAGE = "open"
 _TEXTS = ("entry", "actions", "output", "exit")
@@ -42,12 +44,18 @@ class Ordered:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found of one pipeline: its spellings, outcomes and order, and the deals per stage."""
+    """What was found of one pipeline: its spellings, outcomes and order, and the deals per stage.
+
+    ``strays`` are spellings that hardly any deal ever had: they are taken for mistakes, and are no stages.
+    ``probabilities`` are the CRM's by stage, where they tell stages apart.
+    """
 
     spelling: str | None
     outcomes: Outcomes
     order: Ordered
     counts: Mapping[str, StageCount]
+    strays: tuple[str, ...]
+    probabilities: Mapping[str, float]
 
 
 def draft_stages(draft: Draft, deals: pa.Table, history: pa.Table | None, template: str | None) -> list[Found]:
@@ -90,9 +98,19 @@ def _found(spelling: str | None, deals: pa.Table, history: pa.Table | None, temp
     shown = None if entries is None else history_of(_quotable(entries))
     told = [] if deals["outcome"].null_count == len(deals) else pc.utf8_trim_whitespace(deals["outcome"]).drop_null().unique().to_pylist()
     outcomes = outcomes_of(counts, shown, [t for t in told if is_quotable(t)])
-    open_stages = outcomes.open[:_MOST_STAGES]
-    order = _ordered(open_stages, shown, deals, counts, is_snapshot=entries is not history)
-    return Found(spelling, outcomes, _templated(order, template) if template else order, counts)
+    strays = _strays(outcomes.open, shown, counts) if entries is history else ()
+    open_stages = [stage for stage in outcomes.open if stage not in strays][:_MOST_STAGES]
+    probabilities = _probabilities(open_stages, deals)
+    order = _ordered(open_stages, shown, probabilities, counts, is_snapshot=entries is not history)
+    return Found(spelling, outcomes, _templated(order, template) if template else order, counts, strays, probabilities)
+
+
+def _strays(stages: Sequence[str], history: History | None, counts: Mapping[str, StageCount]) -> tuple[str, ...]:
+    """Spellings that hardly any deal stands in now or ever stood in, where a history shows what the stages are."""
+    if history is None or len(stages) < _LEAST_STAGES:
+        return ()
+    now, ever = _STRAY * sum(count.deals for count in counts.values()), _STRAY * max(history.deals.values(), default=0)
+    return tuple(s for s in stages if history.deals.get(s, 0) <= ever and counts.get(s, StageCount(0)).deals <= now)
 
 
 def _quotable(entries: pa.Table) -> pa.Table:
@@ -109,7 +127,9 @@ def _snapshots(deals: pa.Table) -> pa.Table | None:
     return pa.table({"opportunity_id": deals["opportunity_id"], "stage": deals["stage"], "entered_at": days.cast(pa.timestamp("us"))})
 
 
-def _ordered(stages: Sequence[str], history: History | None, deals: pa.Table, counts: Mapping[str, StageCount], is_snapshot: bool) -> Ordered:
+def _ordered(
+    stages: Sequence[str], history: History | None, probabilities: Mapping[str, float], counts: Mapping[str, StageCount], is_snapshot: bool
+) -> Ordered:
     """The order by the best evidence there is: the history, probabilities, names, or none."""
     weak = ""
     if history is not None:
@@ -121,8 +141,8 @@ def _ordered(stages: Sequence[str], history: History | None, deals: pa.Table, co
             unseen = [s for s in stages if s not in history.deals]
             return Ordered(found.stages, evidence + (f"; {', '.join(unseen)} never stand there" if unseen else ""), share >= _PROVEN and not unseen)
         weak = f"; {source} show no order ({found.forward:,} of {found.total:,} moves between stages go forward in the best one)"
-    if (by_probability := _by_probability(stages, deals)) is not None:
-        return Ordered(by_probability, f"by the CRM's mean probability in each stage{weak}", False)
+    if len({round(p, 4) for p in probabilities.values()}) == len(stages) > 1:
+        return Ordered(tuple(sorted(stages, key=lambda s: probabilities[s])), f"by the CRM's mean probability in each stage{weak}", False)
     by_name, known = ranked(stages)
     if known == len(stages):
         return Ordered(by_name, f"by what stages of these names usually are{weak}", False)
@@ -130,18 +150,15 @@ def _ordered(stages: Sequence[str], history: History | None, deals: pa.Table, co
     return Ordered(seen, f"nothing shows the order{weak}", False)
 
 
-def _by_probability(stages: Sequence[str], deals: pa.Table) -> tuple[str, ...] | None:
-    means = _mean_probabilities(deals)
-    if len(stages) < 2 or any(stage not in means for stage in stages) or len({round(means[s], 4) for s in stages}) < len(stages):
-        return None
-    return tuple(sorted(stages, key=lambda stage: means[stage]))
-
-
-def _mean_probabilities(deals: pa.Table) -> dict[str, float]:
-    """Mean CRM probability of the deals in each stage that have one."""
+def _probabilities(stages: Sequence[str], deals: pa.Table) -> dict[str, float]:
+    """The mean CRM probability of each stage; none unless every stage has one and most of their variety lies between stages."""
     table = pa.table({"stage": pc.utf8_trim_whitespace(deals["stage"]), "p": deals["crm_probability"]})
-    known = table.filter(pc.and_(table["stage"].is_valid(), table["p"].is_valid()))
-    return {row["stage"]: row["p_mean"] for row in known.group_by("stage").aggregate([("p", "mean")]).to_pylist()}
+    known = table.filter(pc.and_(pc.is_in(table["stage"], value_set=pa.array(stages, pa.string())), table["p"].is_valid()))
+    rows = known.group_by("stage").aggregate([("p", "mean"), ("p", "variance"), ("p", "count")]).sort_by("stage").to_pylist()
+    if not rows or len(rows) < len(stages) or any(not 0 <= row["p_mean"] <= 1 for row in rows):
+        return {}
+    within = sum(row["p_variance"] * row["p_count"] for row in rows) / known.num_rows
+    return {row["stage"]: row["p_mean"] for row in rows} if within <= _WITHIN * pc.variance(known["p"]).as_py() else {}
 
 
 def _templated(order: Ordered, name: str) -> Ordered:
@@ -165,6 +182,9 @@ def _pipeline(found: Found, number: int, of: int, template: str | None) -> dict[
         data |= {"key": key if key != "stage_1" else f"pipeline_{number}", "spellings": [found.spelling]} if of > 1 else {}
     stages = found.order.stages
     data["stages"] = _from_template(stages, stage_templates()[template]) if template else _plain_stages(stages)
+    for stage in data["stages"]:
+        own = [found.probabilities[s] for s in stage.get("spellings", ()) if s in found.probabilities]
+        stage |= {"default_probability": round(own[0], 2)} if len(own) == 1 else {}
     names = stage_templates()[template].won.labels if template else WON.labels
     for kind, spellings, labels in (("won", found.outcomes.won, names), ("lost", found.outcomes.lost, LOST.labels)):
         if spellings:
@@ -177,7 +197,9 @@ def _pipeline(found: Found, number: int, of: int, template: str | None) -> dict[
 def _plain_stages(stages: Sequence[str]) -> list[dict[str, Any]]:
     if not stages:
         return [{"key": _ONLY_STAGE, "labels": {"en": "open", "zh": "进行中"}}]
-    return [{"key": key, "labels": {"en": n.en, "zh": n.zh}, "spellings": [stage]} for stage, (key, n) in zip(stages, keys_and_labels(stages), strict=True)]
+    template = matching_template(stages)
+    named = keys_and_labels(stages, stage_templates()[template] if template else None)
+    return [{"key": key, "labels": {"en": n.en, "zh": n.zh}, "spellings": [stage]} for stage, (key, n) in zip(stages, named, strict=True)]
 
 
 def _from_template(stages: Sequence[str], template: StageTemplate) -> list[dict[str, Any]]:
@@ -209,10 +231,15 @@ def _renamed(entry: dict[str, Any], taken: set[str]) -> dict[str, Any]:
     return {**entry, "key": key}
 
 
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def _explain(draft: Draft, found: Found, place: tuple[str | int, ...], template: str | None) -> None:
     """Notes and the question of one pipeline's stages."""
     deals = ", ".join(f"{stage} {count.deals:,}" for stage, count in sorted(found.counts.items(), key=lambda item: -item[1].deals)[:_MOST_STAGES])
-    notes = [f"Order {found.order.evidence}."]
+    is_certain = found.order.is_proven and not found.outcomes.beside and not found.strays and bool(found.outcomes.won and found.outcomes.lost)
+    notes = [f"Order {found.order.evidence}."] if is_certain else []
     if deals:
         notes.append(f"Deals now: {deals}.")
     other = matching_template([*found.order.stages]) if template is None else None
@@ -221,8 +248,8 @@ def _explain(draft: Draft, found: Found, place: tuple[str | int, ...], template:
     draft.notes[*place, "stages"] = notes
     for kind in ("won", "lost", "beside"):
         if kind in found.outcomes.evidence:
-            draft.notes[*place, "other_events" if kind == "beside" else kind] = [f"Known {found.outcomes.evidence[kind]}."]
-    is_certain = found.order.is_proven and not found.outcomes.beside and found.outcomes.won and found.outcomes.lost
+            draft.notes[*place, "other_events" if kind == "beside" else kind] = [_sentence(found.outcomes.evidence[kind])]
+    stray = ", ".join(f"{s} is no stage: hardly any deal ever stood there" for s in found.strays)
     if not is_certain and found.order.stages:
         which = f" of {found.spelling}" if place else ""
         draft.questions.append(
@@ -232,8 +259,8 @@ def _explain(draft: Draft, found: Found, place: tuple[str | int, ...], template:
                 f"stages, won, lost{which}",
                 " > ".join(found.order.stages)
                 + f"; won: {', '.join(found.outcomes.won) or 'by the usual names'}; lost: {', '.join(found.outcomes.lost) or 'by the usual names'}"
-                + (f"; no stages: {', '.join(found.outcomes.beside)}" if found.outcomes.beside else ""),
-                found.order.evidence,
+                + (f"; no stages: {', '.join(beside)}" if (beside := [*found.outcomes.beside, *found.strays]) else ""),
+                found.order.evidence + (f"; {stray}" if stray else ""),
                 "a stage out of its place makes moves backward of those forward, and a conversion of each; a row in a stage that is not listed is rejected",
             )
         )

@@ -5,7 +5,7 @@ What does not: judging itself (assets/exports/judge.py).
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from assets.exports.exported import NO_OWNERS, read_and_judge
 from assets.exports.files import Folder
+from assets.exports.judge import expected_of
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from pipelines.engine.duckdb import DuckDB
@@ -29,7 +30,7 @@ _LISTED_ONLY = ("before", "after", "future", "owner", "range", "implausible", "o
 
 @dataclass(frozen=True)
 class Tried:
-    """Verdicts of one table, and how many rejected rows have each reason."""
+    """Verdicts of one table, and how many rejected rows have each reason that rejects."""
 
     read: int
     accepted: int
@@ -61,15 +62,16 @@ def tried(folder: Folder, company: Configuration, export_date: date) -> dict[str
                 owners = judged.filter(pc.equal(judged["_verdict"], "accepted")).select(["owner_id"])
             if table == "opportunities":
                 deals = judged
-            found[table] = _counted(judged)
+            rejecting = {e.code for e in expected_of(company, table) if e.severity != "warning"}
+            found[table] = _counted(judged, rejecting)
     return found
 
 
-def ask_about_rejections(draft: Draft, verdicts: Mapping[str, Tried], company: Configuration) -> None:
-    """Propose to list what would stop the run, where the rows can be counted all the same; ask in any case."""
+def ask_about_rejections(draft: Draft, verdicts: Mapping[str, Tried], company: Configuration) -> bool:
+    """Propose to list what would stop the run, where the rows can be counted all the same; ask in any case. True if that changes verdicts."""
     stopping = {table: verdict for table, verdict in verdicts.items() if verdict.stops(table, company)}
     if not stopping:
-        return
+        return False
     severities = {f"{table}.{code}": "warning" for table, v in stopping.items() for code in v.reasons if any(word in code for word in _LISTED_ONLY)}
     told = [
         f"{v.rejected:,} of {v.read:,} rows of {table} ({', '.join(f'{code}: {n:,}' for code, n in sorted(v.reasons.items(), key=lambda r: (-r[1], r[0])))})"
@@ -86,10 +88,12 @@ def ask_about_rejections(draft: Draft, verdicts: Mapping[str, Tried], company: C
     place = ("severities",) if severities else ("exports", "tables", left[0])
     proposal = ", ".join(f"{key}: warning" for key in sorted(severities)) or "nothing: they stay rejected"
     draft.questions.append(Question(Weight.STOPS, place, "severities", proposal, evidence, effect))
+    return bool(severities)
 
 
-def _counted(judged: pa.Table) -> Tried:
+def _counted(judged: pa.Table, rejecting: Collection[str]) -> Tried:
+    """The verdicts; of the reasons those that reject a row, or make a value of it unreadable."""
     verdicts = Counter(judged["_verdict"].to_pylist())
     reasons = judged.filter(pc.equal(judged["_verdict"], "rejected"))["_reasons"].to_pylist()
-    rejecting = Counter(code for codes in reasons for code in codes)
-    return Tried(judged.num_rows, verdicts["accepted"], verdicts["superseded"], verdicts["rejected"], dict(rejecting))
+    counts = Counter(code for codes in reasons for code in codes if code in rejecting or code.startswith(("unreadable", "ragged")))
+    return Tried(judged.num_rows, verdicts["accepted"], verdicts["superseded"], verdicts["rejected"], dict(counts))

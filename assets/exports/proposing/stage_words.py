@@ -7,6 +7,7 @@ What belongs here: common names in English and Chinese with their rank. What doe
 import re
 from collections.abc import Iterable, Sequence
 
+from assets.exports.proposing.stage_templates import StageTemplate
 from models.settings import Labels
 
 _RANKED: tuple[tuple[int, str, str, str, str], ...] = (
@@ -40,20 +41,29 @@ def ranked(stages: Iterable[str]) -> tuple[tuple[str, ...], int]:
     return tuple(ordered), sum(rank is not None for rank in ranks.values())
 
 
-def keys_and_labels(stages: Sequence[str]) -> list[tuple[str, Labels]]:
-    """A key of its own and labels in both languages for every stage, from its spelling or from what it is commonly called."""
+def keys_and_labels(stages: Sequence[str], template: StageTemplate | None = None) -> list[tuple[str, Labels]]:
+    """A key of its own and labels in both languages for every stage: those of the template's stage of that name, or of a common one.
+
+    What has no known name in the other language keeps its own spelling there.
+    """
     found: list[tuple[str, Labels]] = []
     for number, stage in enumerate(stages, start=1):
-        known = _known(stage)
+        of_template = template.stage_of(stage) if template else None
+        named = (of_template.key, of_template.names.en, of_template.names.zh) if of_template else _named(stage)
         slug = re.sub(r"_+", "_", re.sub(r"[^a-z0-9]+", "_", stage.lower())).strip("_") if stage.isascii() else ""
         is_name = bool(re.match(r"^[a-z][a-z0-9_]*$", slug)) and len(slug) <= _LONGEST_KEY and not re.search(r"\d{5,}", slug)
-        key = slug if is_name else known[1] if known else f"stage_{number}"
-        taken = {k for k, _ in found} | {*_RESERVED}
-        key = key if key not in taken else f"{key}_{number}"
-        en = stage if stage.isascii() else known[2] if known else stage
-        zh = stage if not stage.isascii() else known[3] if known else stage
+        key = slug if is_name else named[0] if named else f"stage_{number}"
+        key = key if key not in {k for k, _ in found} | {*_RESERVED} else f"{key}_{number}"
+        en = stage if stage.isascii() or not named else named[1]
+        zh = stage if not stage.isascii() or not named else named[2]
         found.append((key, Labels(en=en, zh=zh)))
     return found
+
+
+def _named(stage: str) -> tuple[str, str, str] | None:
+    """Key and names of the common stage that is called exactly so."""
+    words = re.sub(r"[_\W]+", " ", stage.lower()).strip()
+    return next(((key, en, zh) for _, key, en, zh, pattern in _RANKED if words in (en, zh) or re.fullmatch(pattern, words)), None)
 
 
 def _known(stage: str) -> tuple[int, str, str, str] | None:

@@ -75,10 +75,12 @@ def _say_where(outcome) -> None:
         shown.print(line, markup=False)
 
 
-def _say_findings(outcome) -> None:
+def _say_findings(outcome, config: Path, exports: str) -> None:
+    from assets.exports.files import exports_folder
+    from pipelines.choices import choice_lines
     from pipelines.summary import finding_lines
 
-    for line in finding_lines(outcome):
+    for line in (*finding_lines(outcome), *choice_lines(outcome, exports_folder(exports), config)):
         shown.print(line, markup=False)
 
 
@@ -125,9 +127,9 @@ def check(
         from pipelines.run import QualityError
 
         try:
-            _say_findings(_run("check_exports", "check", config, exports, home, as_of.date() if as_of else None, report_db, debug))
+            _say_findings(_run("check_exports", "check", config, exports, home, as_of.date() if as_of else None, report_db, debug), config, exports)
         except QualityError as error:
-            _say_findings(error.outcome)
+            _say_findings(error.outcome, config, exports)
             raise
 
 

@@ -138,6 +138,16 @@ def read_table(folder: Folder, table_name: str, configuration: Configuration) ->
     )
 
 
+def opened_files(folder: Folder, table_name: str, configuration: Configuration) -> list[tuple[ExportFile, TextFile, HeaderMap]]:
+    """Every file of a configured table with its text and its mapping, as `read_table` takes them; raises what it raises."""
+    crm, source = crm_named(configuration.exports.crm), configuration.exports.tables[table_name]
+    lookups = Lookups(folder, configuration, crm)
+    names = stage_names(configuration, lookups.stage_ids()) if crm.stage_dates and table_name == "opportunities" else {}
+    files = find_files(folder, source, table_name)
+    opened = _opened(files, EXPORTED[table_name], source, crm, _file_form(configuration, source), lookups, names)
+    return [(file, text, mapping) for file, text, mapping, _ in opened]
+
+
 def _nothing(contract: sa.Table, note: str) -> TypedExport:
     absent = tuple(c.name for c in contract.columns)
     return TypedExport(contract.name, schema_of(contract).empty_table(), FAULTS.empty_table(), absent=absent, note=note)

@@ -64,7 +64,7 @@ def draft_stages(draft: Draft, deals: pa.Table, history: pa.Table | None, templa
     ``deals`` are the typed opportunities, ``history`` the typed stage history.
     """
     names = pc.utf8_trim_whitespace(deals["pipeline"])
-    members = sorted(names.drop_null().unique().to_pylist())
+    members = sorted(name for name in names.drop_null().unique().to_pylist() if is_quotable(name))
     if len(members) not in _PIPELINES:
         found = [_found(members[0] if len(members) == 1 else None, deals, history, template)]
     else:

@@ -65,9 +65,8 @@ def _file_lines(table: str, folder: Folder, company: Configuration) -> Iterator[
 
 def _unconfirmed(path: Path) -> list[str]:
     """The marks that are still in the configuration."""
-    marks = [
-        f"  still to be confirmed: {path.name}:{number}: {line.strip().removeprefix(f'# {CONFIRM}').strip()}"
+    return [
+        f"  still to be confirmed: {path.name}:{number}: {line.strip().removeprefix(f'# {CONFIRM}').strip().partition('. ')[0]}"
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
         if line.strip().startswith(f"# {CONFIRM}")
     ]
-    return marks

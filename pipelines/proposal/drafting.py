@@ -14,7 +14,7 @@ from assets.exports.proposing.assigning import DEALS, Assignment, TableFiles, as
 from assets.exports.proposing.patterns import file_patterns
 from assets.exports.proposing.recognise import GENERIC, choose_crm, crm_evidence, mixed_crms
 from assets.exports.proposing.sheets import Sheet, whole_form
-from assets.exports.proposing.written import WrittenForms, date_setting, written_forms
+from assets.exports.proposing.written import DateOrder, WrittenForms, date_setting, written_forms
 from models.errors import LeadlineError
 from pipelines.proposal.given import Given
 from pipelines.proposal.questions import Question, Weight
@@ -94,7 +94,7 @@ def draft_exports(read: Read, given: Given) -> Draft:
         notes = [f"{', '.join(s.name for s in files.sheets)}: {_rows(files.sheets)}"]
         if files.columns:
             source["columns"] = dict(files.columns)
-            draft.notes[*place, "columns"] = [f"{column}: {shown(header)}, because {files.evidence[column]}." for column, header in files.columns.items()]
+            draft.notes[*place, "columns"] = [f"{column}: {shown(header)} ({files.evidence[column]})." for column, header in files.columns.items()]
         if unclaimed := _unclaimed(files):
             notes.append(f"Not read: {', '.join(shown(h) for h in unclaimed[:20])}{' and more' if len(unclaimed) > 20 else ''}.")
         draft.notes[place] = notes
@@ -151,7 +151,7 @@ def _add_forms(draft: Draft, place: Place, source: dict[str, Any], forms: Writte
                 (*place, "dates"),
                 f"{'.'.join(str(p) for p in place)}.dates",
                 f"{order} first",
-                f"{forms.order.texts:,} dates, none with a number above 12 that would show the order",
+                _why_unclear(forms.order),
                 f"{'month' if order == 'day' else 'day'} first would be dates: {list(forms.order.forms['month' if order == 'day' else 'day'])}",
             )
         )
@@ -172,6 +172,12 @@ def _date_order(forms: WrittenForms, read: Read) -> tuple[str, str]:
             first = "day" if order.day_first else "month"
             return first, f"{first.capitalize()} first: {proof}{said} proves it, and nothing the opposite."
     return "day", "" if forms.order is None else "Nothing shows whether day or month comes first."
+
+
+def _why_unclear(order: DateOrder) -> str:
+    if order.day_first and order.month_first:
+        return f"{order.day_first} can only be day first and {order.month_first} only month first: the files mix both"
+    return f"{order.texts:,} dates, none with a number above 12 that would show the order"
 
 
 def without_table(draft: Draft, name: str, error: ExportError) -> None:

@@ -60,7 +60,7 @@ def confirmed(name: str, folder: Path, answers: dict, as_of: date) -> Confirmed:
 def rows_of(name: str) -> list[dict[str, str]]:
     """The rows of a file as text, headers without outer blanks."""
     path = DATA / name
-    with (gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig", newline="")) as file:
+    with gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig", newline="") as file:
         return [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
 
 
@@ -160,7 +160,9 @@ def test_native_tables_of_salesforce(tmp_path):
     found = confirmed("salesforce_native", tmp_path, answers, date(2019, 11, 30))
     assert found.questions <= 5
     about = sum(row["what_id"].startswith("006") for name in ("task", "event") for row in rows_of(f"salesforce_native/sf_{name}_data.csv"))
-    early = sum(row["is_closed"] == "true" and row["close_date"][:10] < row["created_date"][:10] for row in rows_of("salesforce_native/sf_opportunity_data.csv"))
+    early = sum(
+        row["is_closed"] == "true" and row["close_date"][:10] < row["created_date"][:10] for row in rows_of("salesforce_native/sf_opportunity_data.csv")
+    )
     assert (about, early) == (7, 1)
     assert found.verdicts == {
         "owners": all_accepted(10),
@@ -180,7 +182,9 @@ def test_native_tables_of_hubspot(tmp_path):
     found = confirmed("hubspot_native", tmp_path, {"as_of": "2023-07-09", "severities": {}}, date(2023, 7, 9))
     assert found.questions <= 5
     known = {row["deal_id"] for row in rows_of("hubspot_native/deal_data.csv")}
-    assert not known & {row["deal_id"] for name in ("deal_stage", "deal_property_history", "deal_contact") for row in rows_of(f"hubspot_native/{name}_data.csv")}
+    assert not known & {
+        row["deal_id"] for name in ("deal_stage", "deal_property_history", "deal_contact") for row in rows_of(f"hubspot_native/{name}_data.csv")
+    }
     assert found.verdicts == {
         "owners": all_accepted(100),
         "opportunities": all_accepted(44),

@@ -27,7 +27,7 @@ def exports(deals: int = 40, header: str = HEADER) -> dict[str, str]:
     rows, log = [], []
     for n in range(deals):
         course = ["Lead in"] if n % 4 == 0 else ["Lead in", "Offer"] if n % 4 == 1 else ["Lead in", "Offer", STAGES[n % 4]]
-        closed = f"2024-03-{n % 27 + 1:02}" if len(course) == 3 else ""
+        closed = f"2024-03-{n % 20 + 2:02}" if len(course) == 3 else ""
         product = "Basic" if closed else ""
         rows.append(f"D{n},Zhang San {n},{course[-1]},{n}00,EUR,2024-01-{n % 20 + 1:02},{closed},zhang.san@example.com,{'Web' if n % 3 else 'Fair'},{product}")
         log += [f"D{n},{stage},2024-{d + 1:02}-{n % 20 + 2:02}" for d, stage in enumerate(course)]
@@ -54,7 +54,7 @@ def test_a_configuration_is_written_that_loads_and_says_why(folder, tmp_path):
     assert "Order from 90 rows of the stage history: 100% of 30 moves between these stages go forward." in text
     assert "Not product: filled on 0% of open and 100% of closed deals: whether it is there gives the outcome away." in text
     assert "product" not in (*company.segments, *company.immutable_fields)
-    assert company.segments == ("team", "source", "amount_band")[:0] + tuple(company.segments)
+    assert company.segments == ("team", "source", "amount_band")
     assert company.exports.tables["opportunities"].required == ("created_at",)
 
 
@@ -102,7 +102,7 @@ def test_a_configuration_that_is_there_is_kept(folder, tmp_path):
         write_first_configuration([str(folder)], out)
     assert out.read_text() == "mine"
     write_first_configuration([str(folder)], out, force=True)
-    assert load_configuration(out).name == "Test A Configuration That Is There Is Kept0" or load_configuration(out).name
+    assert "stages" in out.read_text(encoding="utf-8")
 
 
 def test_what_cannot_be_proposed_is_refused_and_nothing_is_written(folder, tmp_path):
@@ -129,7 +129,7 @@ def test_what_cannot_be_proposed_is_refused_and_nothing_is_written(folder, tmp_p
 
 
 def test_two_crms_are_not_mixed(tmp_path):
-    salesforce = "Id,StageName,Amount,CloseDate,CreatedDate,LeadSource,ForecastCategoryName\nD1,Offer,5,2024-03-01,2024-01-01,Web,Pipeline\n"
+    salesforce = "Id,StageName,Amount,CloseDate,CreatedDate,LeadSource,ForecastCategoryName,LastStageChangeDate\nD1,Offer,5,2024-03-01,2024-01-01,Web,Pipeline,2024-02-01\n"
     hubspot = "deal_id,deal_pipeline_id,deal_pipeline_stage_id,property_dealname,property_amount,property_closedate\n1,p,s,n,5,2024-01-01\n"
     write(tmp_path, {"Opportunity.csv": salesforce, "hubspot deals.csv": hubspot})
     with pytest.raises(ProposalError, match="opportunities of 2 CRMs are mixed"):
@@ -181,11 +181,13 @@ def test_rows_that_would_stop_the_run_are_asked_about_and_listed(tmp_path):
 
 def test_a_table_that_cannot_be_read_is_left_out_and_named(tmp_path):
     files = exports()
-    files["stage_history.csv"] = files["stage_history.csv"].replace("entered_at", "entered_at,entered_at", 1).replace("\n", ",2024-01-01\n").replace(",2024-01-01\n", "\n", 1)
+    header, *rows = files["stage_history.csv"].splitlines()
+    files["stage_history.csv"] = "\n".join([f"{header},entered_at", *(f"{row},2024-01-01" for row in rows)]) + "\n"
     write(tmp_path, files)
     made = write_first_configuration([str(tmp_path)], tmp_path / "out.yaml")
     assert "stage_history" not in load_configuration(made.path).exports.tables
-    assert "stage_history" in made.proposal.unused or "stage_history.csv" in made.proposal.unused
+    assert "stage_history" in made.proposal.unused
+    assert "stage_history (stage_history.csv) is left out" in made.path.read_text(encoding="utf-8")
 
 
 # --- the command ---
@@ -201,7 +203,7 @@ def test_the_command_says_where_the_file_is_and_its_exit_codes(folder, tmp_path)
 
 def test_check_says_what_each_choice_does(folder, tmp_path):
     out, files = tmp_path / "leadline.yaml", exports()
-    write(folder, {"deals.csv": files["deals.csv"].replace("D0,Zhang San 0,Lead in", "D0,Zhang San 0,Mystery").replace("D4,Zhang San 4", "D4,x")})
+    write(folder, {"deals.csv": files["deals.csv"].replace("D0,Zhang San 0,Lead in", "D0,Zhang San 0,Mystery")})
     write_first_configuration([str(folder)], out)
     text = out.read_text(encoding="utf-8")
     YAML(typ="safe").load(text)
@@ -222,7 +224,9 @@ def test_check_says_what_each_choice_does(folder, tmp_path):
 # --- how it is written ---
 
 
-@pytest.mark.parametrize("value", ["yes", "No", "a: b", "a #b", "- a", "%d/%m", "", " a", "[x]", "0", "1e5", "2024-01-01", "null", "é\n", "Ünï", "{a}", "a, b", "*", "&a", "!x"])
+@pytest.mark.parametrize(
+    "value", ["yes", "No", "a: b", "a #b", "- a", "%d/%m", "", " a", "[x]", "0", "1e5", "2024-01-01", "null", "é\n", "Ünï", "{a}", "a, b", "*", "&a", "!x"]
+)
 def test_every_text_comes_back_from_yaml_as_it_was(value):
     data = {"a": value, "b": [value, value], "c": {"d": value}, "e": [{"f": value, "g": {"h": value}}]}
     assert YAML(typ="safe", pure=True).load(written(data, {})) == data

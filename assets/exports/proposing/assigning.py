@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from assets.exports.crm.declaration import Crm
 from assets.exports.headers import find_header, fold, unclear_columns
-from assets.exports.proposing.mapping import Found, by_join, by_uniqueness, by_words, chosen, free_positions, is_unique, looks_like
+from assets.exports.proposing.mapping import Found, by_join, by_uniqueness, by_words, chosen, is_unique, looks_like
 from assets.exports.proposing.recognise import GENERIC, Fit, Folded, as_table, claimed, fits, named_table, part_fitting
 from assets.exports.proposing.sheets import Sheet
 from quality.tables import EXPORTED
@@ -156,10 +156,10 @@ def _repaired(sheet: Sheet, table: str, column: str, known: Mapping[str, Sequenc
     if [column] != key_columns(EXPORTED[table]):
         return None
     if table == DEALS and (word := next((p for p in known.get("opportunity_id", ())), None)) is not None and is_unique(sheet, word):
-        return Found(column, word, "its name, and it is different in every row")
+        return Found(column, word, "by its name, and different in every row")
     taken = {p for c in EXPORTED[table].columns if c.info["unit"] == "id" and c.name != column for p in known.get(c.name, ())}
     place = by_uniqueness(sheet, known.get("name", ())[:1], taken)
-    return None if place is None else Found(column, place, f"it is filled in all {sheet.sample.num_rows:,} rows and different in each")
+    return None if place is None else Found(column, place, f"filled in all {sheet.sample.num_rows:,} rows and different in each")
 
 
 def _merged(candidates: Sequence[tuple[float, Sheet, TableFiles]]) -> TableFiles:
@@ -207,10 +207,9 @@ def _by_values(sheet: Sheet, crm: Crm, lent: Sequence[Crm], tables: Mapping[str,
     place = by_join(sheet, tables[DEALS].distinct("opportunity_id"), everywhere)
     if place is None or is_unique(sheet, place):
         return None
-    stages = tables[DEALS].distinct("stage")
-    others = free_positions(sheet, {"opportunity_id": (place,)})
-    is_history = by_join(sheet, stages, [p for p in others if looks_like(sheet, p, "label")]) is not None
-    return _table(sheet, "stage_history" if is_history else "activities", crm, lent, tables)
+    history = _table(sheet, "stage_history", crm, lent, tables)
+    is_history = history is not None and looks_like(sheet, history.positions["stage"], "label")
+    return history if is_history else _table(sheet, "activities", crm, lent, tables)
 
 
 def _add_stage_rows(tables: dict[str, TableFiles], crm: Crm) -> None:

@@ -73,7 +73,7 @@ def by_words(sheet: Sheet, table: str, crm: Crm, known: Mapping[str, Sequence[in
     used = {position for positions in known.values() for position in positions}
     free = [p for p, name in enumerate(sheet.header) if name.strip() and p not in used]
     found: list[Found] = []
-    by_name = ((_custom(table, crm), "a custom field of that name"), (COLUMN_WORDS, "its name"), (_lent(table, crms), "its name in other CRMs"))
+    by_name = ((_custom(table, crm), "a custom field of that name"), (COLUMN_WORDS, "by its name"), (_lent(table, crms), "by its name in other CRMs"))
     for spellings, why in by_name:
         for column in EXPORTED[table].columns:
             if column.name in known or any(f.column == column.name for f in found):
@@ -124,9 +124,3 @@ def _custom(table: str, crm: Crm) -> dict[str, list[str]]:
 def _lent(table: str, crms: Iterable[Crm]) -> dict[str, list[str]]:
     names = [crm.headers.get(table, {}) for crm in crms]
     return {c.name: list(dict.fromkeys(s for columns in names for s in spelled(columns.get(c.name, ())))) for c in EXPORTED[table].columns}
-
-
-def free_positions(sheet: Sheet, known: Mapping[str, Sequence[int]]) -> list[int]:
-    """The positions of headers that no column claims."""
-    used = {position for positions in known.values() for position in positions}
-    return [p for p, name in enumerate(sheet.header) if name.strip() and p not in used]

@@ -40,7 +40,9 @@ class Outcomes:
 def stage_counts(opportunities: pa.Table) -> dict[str, StageCount]:
     """Per spelling of ``stage`` (trimmed) what the typed opportunities say of it."""
     stages = pc.utf8_trim_whitespace(opportunities["stage"])
-    table = pa.table({"stage": stages, "won": opportunities["is_won"], "closed": pc.or_kleene(opportunities["is_closed"], opportunities["is_won"])})
+    flags = [opportunities["is_closed"], opportunities["is_won"]]
+    closed = pc.coalesce(pc.or_kleene(*flags), *flags)
+    table = pa.table({"stage": stages, "won": opportunities["is_won"], "closed": closed})
     counts: dict[str, StageCount] = {}
     for row in table.filter(stages.is_valid()).group_by("stage").aggregate([([], "count_all"), *_known("won"), *_known("closed")]).sort_by("stage").to_pylist():
         shares = (row[f"{name}_sum"] / row[f"{name}_count"] if row[f"{name}_count"] else None for name in ("won", "closed"))
@@ -67,7 +69,12 @@ def outcomes_of(counts: Mapping[str, StageCount], history: History | None, told:
         elif (count.closed_share or 0) >= _CERTAIN and (count.won_share or 0) <= 1 - _CERTAIN:
             lost.add(spelling)
             why["lost"] = "by the flags of the deals in it"
-    if history and won and (joined := _only_after(won, follows(history, spellings))):
+    leads = follows(history, spellings) if history else {}
+    sure = {s for s in spellings if s not in won and s not in lost and WON_OR_STEP.search(plain(s) or s) and _only_to_won(s, won, leads)}
+    if sure:
+        won |= sure
+        why["won"] = "by name"
+    if won and (joined := _only_after(won, leads)):
         why["won"] = f"{why.get('won', 'by name')}; {', '.join(sorted(joined))} because only won deals come to it and nothing else follows"
         won |= joined
     values = sorted({value for value in told if value and not OPEN.match(value)})
@@ -102,6 +109,16 @@ def _is_followed(spelling: str, history: History | None) -> bool:
         return False
     onward = sum(n for (a, b), n in history.moves.items() if a == spelling and not any(p.search(plain(b) or b) for p in (WON_OR_STEP, LOST_OR_STEP, WON, LOST)))
     return onward > _FOLLOWED * history.deals[spelling]
+
+
+def _only_to_won(spelling: str, won: Iterable[str], leads: Mapping[str, set[str]]) -> bool:
+    """True where deals that came so far all end won: however they go on, nothing else is at the end."""
+    won, reached, waiting = {*won}, set(), [spelling]
+    while waiting:
+        for following in leads.get(waiting.pop(), set()) - reached:
+            reached.add(following)
+            waiting.append(following)
+    return bool(reached & won) and all(b in won or leads[b] for b in reached)
 
 
 def _only_after(won: Iterable[str], leads: Mapping[str, set[str]]) -> set[str]:

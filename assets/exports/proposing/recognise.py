@@ -154,9 +154,11 @@ def choose_crm(evidence: Mapping[str, CrmEvidence], crms: Mapping[str, Crm]) -> 
 def mixed_crms(evidence: Mapping[str, CrmEvidence], crms: Mapping[str, Crm]) -> dict[str, tuple[str, ...]]:
     """Files of opportunities by the CRM that they can only come from: one CRM for each family that has any."""
     found: dict[str, str] = {}
+    files: set[str] = set()
     for name in sorted(evidence, key=lambda name: (-evidence[name].weight, _size(crms[name]), name)):
-        if evidence[name].deals:
-            found.setdefault(_family(crms[name]), name)
+        if not files >= {*evidence[name].deals} and _family(crms[name]) not in found:
+            found[_family(crms[name])] = name
+            files |= {*evidence[name].deals}
     return {name: evidence[name].deals for name in sorted(found.values())}
 
 

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -20,7 +20,7 @@ from models.errors import LeadlineError
 from pipelines.configuration import load_configuration
 from pipelines.home import Home
 from pipelines.report_db import ReportDatabase
-from pipelines.resources import PARTITION_TAG, Place
+from pipelines.resources import PARTITION_TAG, Place, latest_day
 
 Progress = Callable[[str], None]
 """Told what has just been computed."""
@@ -114,13 +114,12 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
 
 def _check_as_of(as_of: date, found_in: str, export_date: date) -> None:
     first = AS_OF.start.date()
-    # The one look at the clock besides the log: a day that is neither over nor in the exports can be known by nobody.
-    today = datetime.now(UTC).date() + timedelta(days=1)
-    if as_of > max(today, export_date):
+    latest = max(latest_day(), export_date)
+    if as_of > latest:
         raise AsOfError(
             f"the as-of date {as_of} lies in the future",
             where=found_in,
-            expected=f"a day that is over, at the latest {max(today, export_date)}; the newest export is of {export_date}",
+            expected=f"a day that is over, at the latest {latest}; the newest export is of {export_date}",
             remedy="ask for an earlier day with --as-of, or leave it out",
         )
     if as_of < first:

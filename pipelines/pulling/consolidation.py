@@ -80,7 +80,7 @@ def check_not_vanished(table: str, previous: Path | None, parts: Sequence[Path],
     A user who has lost the right to see half of the deals gets a list without them, and they are not deleted.
     """
     with _opened(previous, parts) as connection:
-        known, vanished = connection.sql(_VANISHED_SQL).fetchone() or (0, 0)
+        ((known, vanished),) = connection.sql(_VANISHED_SQL).fetchall()
     if known and vanished / known > most:
         raise PullError(
             f"{vanished:,} of {known:,} rows known before are not in the list of all rows, and not reported as deleted",

@@ -152,18 +152,21 @@ class _Run:
     def _fields(self, table: str, state: TableState) -> tuple[dict[str, Fields], list[str]]:
         """The fields of every source of a table, and what changed of them since the last pull."""
         own = self._settings.fields.get(table, ())
-        chosen, notes, everything, before = {}, [], set[str](), set[str]()
+        chosen, notes = dict[str, Fields](), list[str]()
+        everything, before, told = set[str](), set[str](), set[str]()
         for source in self._crm.tables[table]:
             known = self._fields_of(source)
             chosen[source.object], left_out = choose_fields(table, source, own, known)
             if known is not None and source.fields:
                 key = source.fields.first.path
-                notes += [line for line in drift(table, source.object, known, state.known.get(key), left_out) if line not in notes]
+                if key not in told:
+                    notes += drift(table, source.object, known, state.known.get(key), left_out)
+                told.add(key)
                 everything |= known
                 before |= {*state.known.get(key, [])}
         if everything:
             check_own_fields(table, own, everything, before)
-        return chosen, list(dict.fromkeys(notes))
+        return chosen, notes
 
     def _fields_of(self, source: Source) -> frozenset[str] | None:
         if source.fields is None:

@@ -3,6 +3,7 @@
 What belongs here: that, the company's configuration, and a pull of it. What does not: any CRM's form of answers.
 """
 
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,9 @@ class FakeCrm:
 
     def _answer(self, asked: Asked) -> Reply:
         if asked.path.endswith("/token"):
-            if SECRETS["client_secret"] not in (asked.body.get("client_secret"), SECRETS["client_secret"] if "authorization" in asked.headers else None):
+            given = asked.headers.get("authorization", "").removeprefix("Basic ")
+            password = b64decode(given).decode().partition(":")[2] if given else asked.body.get("client_secret")
+            if password != SECRETS["client_secret"]:
                 return self.refused_login
             self.tokens += 1
             return Reply({"access_token": self.token(), "token_type": "Bearer", "expires_in": 3600})

@@ -97,6 +97,7 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet; two would wait for each other
 
             def log_message(self, *_words) -> None:
                 pass

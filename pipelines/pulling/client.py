@@ -6,6 +6,7 @@ so nothing that `leadline run` loads imports it.
 """
 
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -60,6 +61,8 @@ class Client:
         self._auth = _Token(login, credentials, {"instance_url": self.instance_url, "login_url": login_url})
         self._http = httpx.Client(timeout=settings.timeout_seconds, headers={"Accept": "application/json"}, trust_env=True)
         self._sleep = sleep
+        for logger in ("httpx", "httpcore"):  # they write down every address, the login's with the company's id in it
+            logging.getLogger(logger).setLevel(logging.WARNING)
 
     def __enter__(self) -> "Client":
         return self
@@ -227,7 +230,7 @@ class _Token(httpx.Auth):
             code, _ = _reason(response)
             raise CredentialsError(
                 f"the login is refused (HTTP {response.status_code}{f' {self._credentials.scrubbed(code)}' if code else ''})",
-                where=str(response.request.url.copy_with(query=None)),
+                where=self._credentials.scrubbed(str(response.request.url)),
                 expected=f"credentials in force: {', '.join(self._login.credentials)}",
                 remedy="renew them in the CRM and where pull.credentials says that they are; docs/pulling.md says how",
             )

@@ -179,14 +179,14 @@ class PullFolder:
     def remember(self, time: str, pull: PastPull) -> str:
         """Add a finished pull to those that can be replayed and return its name."""
         taken = {path.stem for path in self._folder.glob("*.json")}
-        name = next(n for n in (time, *(f"{time}-{k}" for k in range(2, 10_000))) if n not in taken)
+        name = next(n for n in (time, *(f"{time}-{k:02d}" for k in range(2, 100))) if n not in taken)
         replace_file(self._folder / f"{name}.json", pull.model_dump_json(indent=1).encode())
         return name
 
     def past(self) -> dict[str, PastPull]:
         """All finished pulls by name, in their order."""
-        files = sorted(path for path in self._folder.glob("*.json") if path != self._file)
-        return {path.stem: PastPull.model_validate_json(path.read_bytes()) for path in files}
+        files = {path.stem: path for path in self._folder.glob("*.json") if path != self._file}
+        return {name: PastPull.model_validate_json(files[name].read_bytes()) for name in sorted(files)}
 
     def replay_folder(self, name: str) -> Path:
         """Where the export files of a past pull are written."""

@@ -87,7 +87,6 @@ def test_hubspot_stage_history_and_owners(company: Company):
     assert owners.rows == 1
 
 
-@hubspot
 def test_hubspot_search_goes_on_by_time_and_by_position_only_within_one_instant():
     (source, _) = PULLS["hubspot"].tables["opportunities"]
     request = source.first(Ask(("dealname",), "2026-06-29T12:00:00Z"))

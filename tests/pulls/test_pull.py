@@ -185,7 +185,7 @@ def test_a_busy_crm_is_asked_again_when_it_says(company: Company):
 def test_a_crm_that_stays_busy_ends_the_pull_and_the_next_goes_on_there(company: Company):
     company.configure(attempts=3)
     company.crm.server.faults.append(Fault(company.crm.deals_path, company.crm.busy, skip=2, times=3))
-    with pytest.raises(PullUnfinished, match="gave no answer after 3 attempts: HTTP (429|403)"):
+    with pytest.raises(PullUnfinished, match=r"gave no answer after 3 attempts: HTTP (429|403)"):
         company.pull()
     assert not (company.exports / "opportunities").exists()
     first = len(company.crm.server.asked)

@@ -21,6 +21,9 @@ GROUP = "pulls"
 
 _PREFIX = "pulled_"
 
+NO_STORE = "no_store"
+"""The resource in place of the lake: a pulled table is an export file already, and belongs to no as-of date."""
+
 RETRIES = dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL)
 """A pull that the CRM kept waiting goes on where it stopped; what a person must mend is not tried again."""
 
@@ -34,7 +37,7 @@ RETRIES = dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL
             description=f"{EXPORTED[name].comment} As an export file, pulled from the CRM.",
             metadata={"dagster/column_schema": column_schema(EXPORTED[name])},
             skippable=True,
-        )
+        ).with_io_manager_key(NO_STORE)
         for name in PULLED_TABLES
     ],
     can_subset=True,

@@ -5,7 +5,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,12 +43,13 @@ def test_no_secret_shows_when_all_goes_well_or_nothing_does(company: Company, ca
     said = say(*arguments(company))
     assert (said.exit_code, "7 rows came (all)" in said.out) == (0, True), said.err
 
-    def echo(status: int) -> Callable[[], Reply]:
-        """An error that says all secrets back, the token in force among them."""
-        return lambda: Reply(dict.fromkeys(("errorCode", "category", "code", "message", "error"), " ".join([*secrets, company.crm.token()])), status)
-
     secrets = [SECRETS[name] for name in company.crm.credentials]
-    company.crm.server.faults += [Fault("/token", echo(400)), Fault(company.crm.deals_path, echo(422))]
+
+    def echo(status: int, *more: str) -> Reply:
+        """An error that says all secrets back."""
+        return Reply(dict.fromkeys(("errorCode", "category", "code", "message", "error"), " ".join([*secrets, *more])), status)
+
+    company.crm.server.faults += [Fault("/token", echo(400)), Fault(company.crm.deals_path, lambda: echo(422, company.crm.token()))]
     failures = [say(*arguments(company)), say(*arguments(company))]
     company.crm.expire()
     company.crm.server.faults.append(Fault("/token", company.crm.refused_login, skip=1))

@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pyarrow.parquet as pq
+
 from assets.exports.pull_settings import Pull
 from assets.exports.pulling import PULLS, SNAPSHOTS, file_name, is_pulled
 from assets.exports.pulling.declaration import Ask, CrmPull, Page, Request, Source
@@ -255,8 +257,6 @@ class _Run:
         return Page(rows, page.gone, page.next, page.changes)
 
     def _received(self, table: str, state: TableState) -> int:
-        import pyarrow.parquet as pq
-
         return sum(pq.read_metadata(self._folder.part(table, part.name)).num_rows for part in (state.round.parts if state.round else []))
 
     def _answer(self, request: Request):

@@ -1,5 +1,6 @@
 """What is one CRM's own: history tables, cursors, links, and limits of its interface."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -64,10 +65,16 @@ def test_salesforce_asks_since_the_former_pull_less_the_overlap(company: Company
 
 @salesforce
 def test_salesforce_amounts_keep_their_digits(company: Company):
-    company.crm.put("1", amount="12345678.9")
-    company.crm.deals["2"].more["Amount"] = 1e7
+    company.crm.put("1", amount="10000000.9")
+    company.crm.put("2", amount="12500000")
+
+    def with_an_exponent() -> Reply:
+        answer = company.crm.answer(company.crm.server.asked[-1])
+        return Reply(raw=json.dumps(answer.body).replace("12500000.0", "1.25E7").encode())
+
+    company.crm.server.faults.append(Fault("/queryAll", with_an_exponent, times=9))
     company.pull()
-    assert {id: str(row["amount"]) for id, row in company.deals().items() if id in "12"} == {"1": "12345678.90", "2": "10000000.00"}
+    assert {id: str(row["amount"]) for id, row in company.deals().items() if id in "12"} == {"1": "10000000.90", "2": "12500000.00"}
 
 
 @hubspot

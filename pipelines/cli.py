@@ -3,7 +3,7 @@
 What belongs here: arguments, what is printed, exit codes. What does not: the work.
 Exit codes: 0 done; 1 an error of Leadline's own; 2 configuration or arguments; 3 report database; 4 home folder;
 5 another run holds the home folder; 6 exports; 7 a blocking quality check failed; 8 nothing known of what was asked;
-130 stopped by Ctrl-C or SIGTERM.
+9 the CRM could not be pulled; 130 stopped by Ctrl-C or SIGTERM.
 """
 
 import sys
@@ -129,6 +129,33 @@ def check(
         except QualityError as error:
             _say_findings(error.outcome)
             raise
+
+
+@app.command()
+def pull(
+    config: ConfigOption,
+    exports: ExportsOption,
+    only: Annotated[list[str] | None, typer.Option(help="Pull this table alone; may be given several times.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="List all rows, and not what changed since the last pull.")] = False,
+    again: Annotated[str, typer.Option("--replay", metavar="TIME", help="Ask no CRM: write the export files as that pull left them.")] = "",
+    home: HomeOption = DEFAULT_HOME,
+    debug: DebugOption = False,
+) -> None:
+    """Pull from the CRM what changed, into the exports folder."""
+    with _told(debug), _progress("pull") as progress:
+        from pipelines.configuration import load_configuration
+        from pipelines.home import Home
+        from pipelines.pulling.pull import pull as pull_tables
+        from pipelines.pulling.pull import replay
+        from pipelines.summary import pulled_lines
+
+        company = load_configuration(config)
+        with Home(home.absolute()).lock():
+            if again:
+                shown.print(f"export files as of the pull {again}: {replay(company, exports, again)}", markup=False)
+                return
+            for line in pulled_lines(pull_tables(company, config, exports, only or (), full, progress)):
+                shown.print(line, markup=False)
 
 
 @app.command()

@@ -137,6 +137,7 @@ def resources() -> dict[str, dg.ResourceDefinition]:
         "report_database": report_database,
         "engine": engine,
         "io_manager": lake,
+        "no_store": dg.mem_io_manager,
         "progress": progress,
         "previous_rows": previous_rows,
         "first_seen": first_seen,

@@ -4,6 +4,7 @@ What belongs here: lines of text made from published tables and judged exports. 
 """
 
 import json
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from assets.query import Query
 from assets.reports.quality_tables import exported_columns
 from pipelines.engine.duckdb import DuckDB
 from pipelines.lake import Lake
+from pipelines.pulling.pulled import PulledTable
 from pipelines.run import Outcome
 from quality.findings import VERDICTS_SQL, findings_sql
 from quality.tables import EXPORTED
@@ -41,6 +43,16 @@ def _forecast_lines(forecast: pd.DataFrame, currency: str) -> list[str]:
         f"forecast {start:%Y-%m}: {mean:,.0f} {currency} (80 % range {low:,.0f} to {high:,.0f})"
         for start, mean, low, high in zip(rows["period_start"], rows["mean"], rows["p10"], rows["p90"])
     ]
+
+
+def pulled_lines(pulled: Iterable[PulledTable]) -> list[str]:
+    """Per pulled table what came and where it is, and what changed in the CRM's own fields."""
+    lines = []
+    for table in pulled:
+        came = f"{table.received:,} rows came ({'all' if table.whole else 'changes'})"
+        deleted = f", {table.deleted:,} deleted in the CRM" if table.deleted else ""
+        lines += [f"{table.table}: {came}; {table.rows:,} rows{deleted}: {table.file}", *table.notes]
+    return lines
 
 
 def finding_lines(outcome: Outcome) -> list[str]:

@@ -1,12 +1,14 @@
 """How a company's exports are read: files, header names, written forms. And the whole configuration.
 
-What belongs here: typed settings of the reading. What does not: any CRM's own names (assets/exports/crm).
+What belongs here: typed settings of the reading. What does not: any CRM's own names (assets/exports/crm), and how a CRM is
+pulled (assets/exports/pull_settings.py).
 """
 
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from assets.exports.pull_settings import Pull
 from models.settings import Company, Settings
 
 ISO_DATES = (
@@ -92,3 +94,4 @@ class Configuration(Company):
     """The whole of leadline.yaml."""
 
     exports: Exports
+    pull: Pull | None = None

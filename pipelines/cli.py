@@ -26,7 +26,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 DEFAULT_HOME = Path("leadline-home")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration, leadline.yaml.")]
-ExportsOption = Annotated[Path, typer.Option("--exports", help="The folder that holds the exports.")]
+ExportsOption = Annotated[str, typer.Option("--exports", help="The folder that holds the exports, or its URL in an object store (s3://bucket/folder).")]
 HomeOption = Annotated[Path, typer.Option("--home", help="The folder that holds the lake, reports.sqlite and report.html.")]
 AsOfOption = Annotated[
     datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The date as of which to compute; an earlier one uses only what was known then.")
@@ -59,12 +59,12 @@ def _progress(title: str):
         yield lambda told: status.update(f"{title}: {told}")
 
 
-def _run(job: str, title: str, config: Path, exports: Path, home: Path, as_of: date | None, report_db: str, debug: bool):
+def _run(job: str, title: str, config: Path, exports: str, home: Path, as_of: date | None, report_db: str, debug: bool):
     with _progress(title) as progress:
         from pipelines.resources import Place
         from pipelines.run import run_job
 
-        place = Place(config=str(config), exports=str(exports), home=str(home), report_db=report_db)
+        place = Place(config=str(config), exports=exports, home=str(home), report_db=report_db)
         return run_job(job, place, as_of, progress, debug)
 
 
@@ -94,7 +94,7 @@ def demo(
         from pipelines.demo import write_demo
 
         made = write_demo(home / "demo", form)
-        _say_where(_run("leadline", "demonstration company", made.configuration, made.exports, home, None, report_db, debug))
+        _say_where(_run("leadline", "demonstration company", made.configuration, str(made.exports), home, None, report_db, debug))
 
 
 @app.command()

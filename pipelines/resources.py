@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 
-from assets.exports.files import day_in_name
+from assets.exports.files import day_in_name, exports_folder
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from pipelines.configuration import load_configuration
@@ -31,7 +31,7 @@ def latest_day() -> date:
 
 
 class Place(dg.ConfigurableResource):
-    """Where a run finds and leaves things: configuration file, exports folder, home folder, report database URL.
+    """Where a run finds and leaves things: configuration file, exports folder or its URL, home folder, report database URL.
 
     An empty ``report_db`` is the SQLite file in the home folder.
     """
@@ -49,7 +49,7 @@ def company(context) -> Configuration:
 
 @dg.resource(required_resource_keys={"place", "company"}, description="The company's exports, read once.")
 def source(context) -> ExportSource:
-    return ExportSource(Path(context.resources.place.exports), context.resources.company)
+    return ExportSource(exports_folder(context.resources.place.exports), context.resources.company)
 
 
 @dg.resource(required_resource_keys={"place"}, description="The home folder, held for this run.")

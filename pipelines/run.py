@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.declare import AS_OF
+from assets.exports.files import exports_folder
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from models.errors import LeadlineError
@@ -91,7 +92,7 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
     with home.lock():
         database = ReportDatabase(place.report_db or home.report_database_url)
         database.as_of_dates()
-        source = ExportSource(Path(place.exports), company)
+        source = ExportSource(exports_folder(place.exports), company)
         export_date, found_in = source.export_date
         chosen = as_of or export_date
         found_in = "asked for" if as_of else found_in

@@ -7,15 +7,17 @@ import json
 from collections.abc import Iterable
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from assets.exports.judge import expected_of
 from assets.exports.settings import Configuration
-from assets.query import Query
+from assets.query import Parquet, Query
 from assets.reports.quality_tables import exported_columns
 from pipelines.engine.duckdb import DuckDB
 from pipelines.lake import Lake
 from pipelines.pulling.pulled import PulledTable
 from pipelines.run import Outcome
+from quality.checks import FILES_METADATA, FORMS_METADATA
 from quality.findings import VERDICTS_SQL, findings_sql
 from quality.tables import EXPORTED
 
@@ -66,9 +68,17 @@ def finding_lines(outcome: Outcome) -> list[str]:
     return lines
 
 
+def _file_lines(exported: Parquet) -> list[str]:
+    """The form that each file was found to have, and its rows."""
+    carried = pq.read_schema(exported.path).metadata or {}
+    rows, forms = (json.loads(carried.get(key, b"{}")) for key in (FILES_METADATA, FORMS_METADATA))
+    return [f"  {name}: {form}, {rows[name]:,} rows" for name, form in forms.items()]
+
+
 def _table_lines(name: str, company: Configuration, engine: DuckDB, tables: dict) -> list[str]:
     counts = engine.arrow(Query(VERDICTS_SQL, tables)).to_pylist()[0]
     lines = [f"{name}: {counts['read']:,} read = {counts['accepted']:,} accepted + {counts['superseded']:,} superseded + {counts['rejected']:,} rejected"]
+    lines += _file_lines(tables["exported"])
     for finding in engine.arrow(Query(findings_sql(name, expected_of(company, name), exported_columns(name)), tables)).to_pylist():
         if finding["failed"]:
             lines.append(

@@ -45,7 +45,7 @@ class Forms(Settings):
 
 
 class FileForm(Settings):
-    """Form of a file where it is not the default (UTF-8 CSV with commas; first sheet, header in its first row)."""
+    """Form of a file where its content does not prove it: without these encoding and delimiter are found, or asked for."""
 
     encoding: str | None = None
     delimiter: str | None = None

@@ -8,12 +8,12 @@ import json
 from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 
 from assets.exports.as_of import choose_as_of
+from assets.exports.files import Folder
 from assets.exports.reading import TypedExport, read_table
 from assets.exports.settings import Configuration
-from quality.checks import FILES_METADATA
+from quality.checks import FILES_METADATA, FORMS_METADATA
 
 
 class ExportSource:
@@ -23,7 +23,7 @@ class ExportSource:
     twice and none stays in memory. ``notes`` says of every configured table without rows why that is so.
     """
 
-    def __init__(self, folder: Path, company: Configuration):
+    def __init__(self, folder: Folder, company: Configuration):
         self._folder = folder
         self._company = company
         self._kept: dict[str, TypedExport] = {}
@@ -47,6 +47,7 @@ class ExportSource:
         return self._kept[table_name]
 
 
-def rows_read(export: TypedExport) -> Mapping[bytes, bytes]:
-    """Schema metadata that carries the rows read per file with a stored table, for the check that reconciles them."""
-    return {FILES_METADATA: json.dumps({file.name: file.rows for file in export.files}, ensure_ascii=False).encode()}
+def files_read(export: TypedExport) -> Mapping[bytes, bytes]:
+    """Schema metadata of a stored table: the rows read per file, for the check that reconciles them, and the files' forms."""
+    rows, forms = ({file.name: getattr(file, part) for file in export.files} for part in ("rows", "form"))
+    return {FILES_METADATA: json.dumps(rows, ensure_ascii=False).encode(), FORMS_METADATA: json.dumps(forms, ensure_ascii=False).encode()}

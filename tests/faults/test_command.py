@@ -295,7 +295,7 @@ def test_check_publishes_nothing(tmp_path):
     company = founded(tmp_path / "company")
     said = company.run(command="check")
     assert said.exit_code == 0, said.err
-    assert "opportunities: 120 read = 120 accepted + 0 superseded + 0 rejected" in said.out
+    assert "opportunities: 120 read = 120 accepted + 0 superseded + 0 rejected\n  deals.csv: CSV, UTF-8, ',', LF, 120 rows\n" in said.out
     assert "stage_history: 364 read = 364 accepted" in said.out
     assert not company.home.page.exists()
     assert not company.home.report_database.exists()

@@ -1,0 +1,161 @@
+"""Types the text of one file: which SQL makes which column of the contract, and what could not be read.
+
+What belongs here: the typed columns of one file's rows. What does not: files and headers, and putting tables together
+(reading.py), and the written forms themselves (parsing.py).
+"""
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from assets.exports.crm.declaration import Crm
+from assets.exports.headers import STAGE_DATE, Column, HeaderMap, fold
+from assets.exports.parsing import BLANKS, ValueContext, ValueForms, currency_sql, expected_forms, is_parsed, literal, money_sql, texts, value_sql
+from assets.exports.questions import QUESTIONS
+from assets.exports.settings import TableSource
+from quality.tables import EXPORTED
+
+VALUE_CHARACTERS = 40
+"""Characters of an unreadable value that a fault keeps."""
+
+_TELLING_VALUES = 20_000
+
+_ARROW = {
+    "amount": pa.decimal128(18, 2),
+    "original_amount": pa.decimal128(18, 2),
+    "count": pa.int64(),
+    "position": pa.int32(),
+    "share": pa.float64(),
+    "ratio": pa.float64(),
+    "days": pa.float64(),
+    "number": pa.float64(),
+    "date": pa.date32(),
+    "time": pa.timestamp("us"),
+    "flag": pa.bool_(),
+}
+
+PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_snapshot", pa.date32())])
+"""Where a row comes from: its file's relative name, its line, and the day in the file's name."""
+
+
+def schema_of(contract: sa.Table, stage_dates: tuple[str, ...] = ()) -> pa.Schema:
+    """Arrow schema of a table's typed rows: the contract's columns, `PLACE`, the stage dates."""
+    columns = [(c.name, _ARROW.get(c.info["unit"], pa.string())) for c in contract.columns]
+    return pa.schema([*columns, *PLACE, *((STAGE_DATE + key, pa.timestamp("us")) for key in stage_dates)])
+
+
+def constants_of(table_name: str, source: TableSource, crm: Crm) -> dict[str, str]:
+    """The text that a column has in all rows, by column: the configured ones before the CRM's."""
+    return {**crm.constants.get(table_name, {}), **source.constants}
+
+
+class FileQuery:
+    """The SQL that types the text of one file, and what its columns are expected to hold."""
+
+    def __init__(self, contract: sa.Table, source: TableSource, crm: Crm, forms: ValueForms, mapping: HeaderMap, currency: str):
+        self.place = f"exports.tables.{contract.name}"
+        self.schema = schema_of(contract, tuple(source.stage_dates))
+        self.positions = sorted({column.position for column in mapping.columns.values()})
+        units = {c.name: c.info["unit"] for c in contract.columns} | {STAGE_DATE + key: "time" for key in source.stage_dates}
+        percent = crm.percent.get(contract.name, ())
+        self._texts = {name: (column.position, units[name]) for name, column in mapping.columns.items()}
+        self._constants = {name: text.strip(BLANKS) for name, text in constants_of(contract.name, source, crm).items() if name not in mapping.columns}
+        self._forms = forms
+        given = [*self._texts, *self._constants]
+        contexts = {name: ValueContext(column.scale, column.is_percent or name in percent) for name, column in mapping.columns.items()}
+        self.headers = {str(column.position): column.header for column in mapping.columns.values()}
+        is_settled = {"dates": _names_order(forms), "amounts": forms.decimal_comma}
+        self.asked = {name: unit for name in given if (unit := units[name]) in QUESTIONS and not is_settled["dates" if unit in ("date", "time") else "amounts"]}
+        self.parsed = [name for name in given if is_parsed(units[name])]
+        self.expected = {name: expected_forms(units[name], forms) for name in self.parsed}
+        values = {name: value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext())) for name in self.parsed}
+        if contract.name == "opportunities" and "amount" in given:
+            values |= _with_currency(values["amount"], mapping.columns.get("amount"), "currency" in given, forms, currency)
+        if contract.name == "field_history":
+            values |= _canonical_changes(given, crm, forms)
+        self.kept = [name for name in given if name not in values]
+        self._values = values
+        self._alone = [name for name in self.parsed if values[name] == value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext()))]
+
+    def run(self, connection: duckdb.DuckDBPyConnection, group: pa.Table) -> pa.Table:
+        """The typed columns of ``group`` in its order, ``_line``, and per parsed column its unreadable texts."""
+        columns = {"_line": group["_line"]}
+        columns |= {name: texts(group[str(position)], unit, self._forms) for name, (position, unit) in self._texts.items()}
+        columns |= {name: pa.repeat(text, group.num_rows) for name, text in self._constants.items()}
+        given = pa.table(columns)
+        repeated = [name for name in self._alone if _is_repeated(given[name])]
+        typed = self._typed(connection, given, [name for name in self._values if name not in repeated])
+        for name in repeated:
+            texts_ = given[name].combine_chunks().dictionary_encode()
+            of_texts = self._typed(connection, pa.table({"_line": np.arange(len(texts_.dictionary)), name: texts_.dictionary}), [name])
+            for part in (name, f"unread {name}"):
+                typed = typed.append_column(part, of_texts[part].combine_chunks().take(texts_.indices))
+        for name in self.kept:
+            typed = typed.append_column(name, given[name])
+        return typed
+
+    def _typed(self, connection: duckdb.DuckDBPyConnection, given: pa.Table, names: list[str]) -> pa.Table:
+        """``_line`` of ``given``, and in its order the typed columns ``names`` and their unreadable texts."""
+        if not names:
+            return given.select(["_line"])
+        connection.register("texts", given)
+        typed = connection.sql(_typing_sql({name: self._values[name] for name in names}, [name for name in self.parsed if name in names])).to_arrow_table()
+        connection.unregister("texts")
+        lines = typed["_line"].to_numpy()
+        if (lines[1:] < lines[:-1]).any():
+            typed = typed.take(pa.array(np.argsort(lines, kind="stable")))
+        return typed
+
+
+def _names_order(forms: ValueForms) -> bool:
+    """True where a form says whether the day or the month comes first."""
+    return any(form.find("%Y") > 0 or form.find("%y") > 0 for form in forms.dates)
+
+
+def _is_repeated(column: pa.ChunkedArray) -> bool:
+    """True where a column's first values are so few different ones that each is better parsed once."""
+    first = column.slice(0, _TELLING_VALUES)
+    return 2 * pc.count_distinct(first).as_py() < len(first)
+
+
+def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:
+    """SELECT of the typed values, and of the text of those that are there and could not be read."""
+    typed = ", ".join(f'{sql} AS "{name}"' for name, sql in values.items())
+    text = "".join(f', "{name}" AS "text {name}"' for name in parsed)
+    names = ", ".join(f'"{name}"' for name in values)
+    unread = "".join(f', CASE WHEN "{name}" IS NULL THEN left("text {name}", {VALUE_CHARACTERS}) END AS "unread {name}"' for name in parsed)
+    return f"WITH typed AS (SELECT _line, {typed}{text} FROM texts) SELECT _line, {names}{unread} FROM typed"
+
+
+def _with_currency(value: str, amount: Column | None, has_currency: bool, forms: ValueForms, company_currency: str) -> dict[str, str]:
+    """The expressions of amount and currency where an amount, or its header, names the currency it is in."""
+    money = money_sql('"amount"', forms)
+    if amount is not None and amount.currency:
+        money = f'coalesce({money}, CASE WHEN "amount" IS NOT NULL THEN {literal(amount.currency)} END)'
+    filled, contradicts = currency_sql('"currency"' if has_currency else "CAST(NULL AS VARCHAR)", money, company_currency)
+    return {"amount": f"CASE WHEN NOT {contradicts} THEN {value} END", "currency": filled}
+
+
+def _canonical_changes(given: list[str], crm: Crm, forms: ValueForms) -> dict[str, str]:
+    """The expressions of a field history: fields under canonical names, amounts and days in plain and ISO form."""
+    canonical = {
+        fold(spelling): name
+        for name, spellings in reversed(crm.headers.get("opportunities", {}).items())
+        for group in spellings
+        for spelling in ((group,) if isinstance(group, str) else group)
+    }
+    canonical |= {fold(c.name): c.name for c in EXPORTED["opportunities"].columns}
+    folded = "regexp_replace(lower(\"field\"), '[\\s_-]', '', 'g')"
+    cases = " ".join(f"WHEN {literal(spelling)} THEN {literal(name)}" for spelling, name in canonical.items())
+    named = f'CASE {folded} {cases} ELSE "field" END'
+    plain = {"field": named}
+    for name in ("old_value", "new_value"):
+        if name in given:
+            amount, day = (value_sql(unit, f'trim("{name}")', forms) for unit in ("original_amount", "date"))
+            plain[name] = (
+                f"CASE {named} WHEN 'amount' THEN coalesce(CAST({amount} AS VARCHAR), \"{name}\") "
+                f'WHEN \'expected_close_date\' THEN coalesce(CAST({day} AS VARCHAR), "{name}") ELSE "{name}" END'
+            )
+    return plain

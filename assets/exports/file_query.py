@@ -21,6 +21,7 @@ VALUE_CHARACTERS = 40
 """Characters of an unreadable value that a fault keeps."""
 
 _TELLING_VALUES = 20_000
+_REPEATS = 10
 
 _ARROW = {
     "amount": pa.decimal128(18, 2),
@@ -70,30 +71,41 @@ class FileQuery:
         self.asked = {name: unit for name in given if (unit := units[name]) in QUESTIONS and not is_settled["dates" if unit in ("date", "time") else "amounts"]}
         self.parsed = [name for name in given if is_parsed(units[name])]
         self.expected = {name: expected_forms(units[name], forms) for name in self.parsed}
-        values = {name: value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext())) for name in self.parsed}
+        alone = {name: value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext())) for name in self.parsed}
+        values = dict(alone)
         if contract.name == "opportunities" and "amount" in given:
             values |= _with_currency(values["amount"], mapping.columns.get("amount"), "currency" in given, forms, currency)
         if contract.name == "field_history":
             values |= _canonical_changes(given, crm, forms)
         self.kept = [name for name in given if name not in values]
         self._values = values
-        self._alone = [name for name in self.parsed if values[name] == value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext()))]
+        self._joint = {name for name, sql in values.items() if name not in self.parsed or sql != alone[name]}
 
     def run(self, connection: duckdb.DuckDBPyConnection, group: pa.Table) -> pa.Table:
-        """The typed columns of ``group`` in its order, ``_line``, and per parsed column its unreadable texts."""
-        columns = {"_line": group["_line"]}
-        columns |= {name: texts(group[str(position)], unit, self._forms) for name, (position, unit) in self._texts.items()}
+        """The typed columns of ``group`` in its order, ``_line``, and per parsed column its unreadable texts.
+
+        Of a column whose texts repeat, each is cleaned and parsed once, unless its value depends on other columns too.
+        """
+        repeated = {str(position) for name, (position, _) in self._texts.items() if name not in self._joint and _is_repeated(group[str(position)])}
+        encoded = {position: group[position].combine_chunks().dictionary_encode() for position in repeated}
+        columns, of_repeated = {"_line": group["_line"]}, {}
+        for name, (position, unit) in self._texts.items():
+            if name not in self._joint and str(position) in encoded:
+                of_repeated[name] = texts(encoded[str(position)].dictionary, unit, self._forms)
+            else:
+                columns[name] = texts(group[str(position)], unit, self._forms)
         columns |= {name: pa.repeat(text, group.num_rows) for name, text in self._constants.items()}
         given = pa.table(columns)
-        repeated = [name for name in self._alone if _is_repeated(given[name])]
-        typed = self._typed(connection, given, [name for name in self._values if name not in repeated])
-        for name in repeated:
-            texts_ = given[name].combine_chunks().dictionary_encode()
-            of_texts = self._typed(connection, pa.table({"_line": np.arange(len(texts_.dictionary)), name: texts_.dictionary}), [name])
-            for part in (name, f"unread {name}"):
-                typed = typed.append_column(part, of_texts[part].combine_chunks().take(texts_.indices))
+        typed = self._typed(connection, given, [name for name in self._values if name not in of_repeated])
         for name in self.kept:
-            typed = typed.append_column(name, given[name])
+            if name in columns:
+                typed = typed.append_column(name, given[name])
+        for name, values in of_repeated.items():
+            once = pa.table({"_line": np.arange(len(values)), name: values})
+            once = self._typed(connection, once, [name]) if name in self._values else once
+            indices = encoded[str(self._texts[name][0])].indices
+            for part in once.column_names[1:]:
+                typed = typed.append_column(part, once[part].combine_chunks().take(indices))
         return typed
 
     def _typed(self, connection: duckdb.DuckDBPyConnection, given: pa.Table, names: list[str]) -> pa.Table:
@@ -117,7 +129,7 @@ def _names_order(forms: ValueForms) -> bool:
 def _is_repeated(column: pa.ChunkedArray) -> bool:
     """True where a column's first values are so few different ones that each is better parsed once."""
     first = column.slice(0, _TELLING_VALUES)
-    return 2 * pc.count_distinct(first).as_py() < len(first)
+    return _REPEATS * pc.count_distinct(first).as_py() < len(first)
 
 
 def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:

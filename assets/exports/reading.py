@@ -34,7 +34,7 @@ Group = tuple[pa.Table, list[BrokenRow]]
 """Rows that one query types, and the broken ones among them."""
 
 THREADS = 2
-_GROUP_BYTES = 64 << 20
+_GROUP_BYTES = 128 << 20
 
 FAULTS = pa.schema(
     [("_file", pa.string()), ("_line", pa.int64()), ("column", pa.string()), ("code", pa.string()), ("value", pa.string()), ("expected", pa.string())]
@@ -222,7 +222,7 @@ def _made_ahead(groups: Iterator[Group]) -> Iterator[Group]:
 
 
 def _grouped(batches: Iterator[TextBatch]) -> Iterator[Group]:
-    """Batches put together to about 64 MB, which one query types on all threads."""
+    """Batches put together to about 128 MB, which one query types on all threads."""
     group, broken, size = [], [], 0
     for batch in batches:
         group.append(batch.columns.append_column("_line", batch.lines))

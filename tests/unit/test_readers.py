@@ -368,6 +368,19 @@ def test_salesforce_probabilities_are_percent(tmp_path):
     assert places(read(tmp_path, "Id,Probability\n1,45\n2,100\n", crm="salesforce"), "crm_probability") == [(2, 0.45), (3, 1.0)]
 
 
+def test_texts_that_repeat_are_read_as_single_ones_are(tmp_path):
+    rows = ["x, NA ,2024-01-31, about 5 ,yes", 'x," ",31 Jan,,no', "y,a,2024-02-30,1.5k,maybe"]
+    header = "opportunity_id,stage,created_at,amount,is_won\n"
+    source = {"empty": ["NA"]}
+    once = [read(tmp_path, f"{header}{row}\n", source=source) for row in rows]
+    many = read(tmp_path, header + "".join(f"{row}\n" for row in rows * 20), source=source)
+    for column in ("opportunity_id", "stage", "created_at", "amount", "is_won"):
+        assert many.rows[column].to_pylist() == [export.rows[column][0].as_py() for export in once] * 20, column
+    told = [(f["column"], f["value"], f["expected"]) for export in once for f in export.faults.to_pylist()]
+    assert [(f["column"], f["value"]) for f in many.faults.to_pylist()] == [(column, value) for column, value, _ in told] * 20
+    assert len(told) == 4
+
+
 def test_reading_twice_gives_the_same(tmp_path):
     content = "opportunity_id,amount,created_at\n" + "".join(f"{i},{i}.5,2024-01-{i % 31 + 1:02}\n" for i in range(5000))
     assert read(tmp_path, content).rows.equals(read(tmp_path, content).rows)

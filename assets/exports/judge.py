@@ -24,6 +24,9 @@ from quality.tables.columns import key_columns, money_as_floats
 
 VERDICTS = ("accepted", "superseded", "rejected")
 
+_SAYS_MISSING = {"close_date_missing": "closed_at"}
+"""Rules that only warn of a missing value, and its column."""
+
 _DERIVED_FROM = {"amount": ("amount_reporting",)}
 
 _OWN_SQL = ("opportunities", "stage_history", "field_history", "activities", "leads")
@@ -260,8 +263,9 @@ def _failures(unread: pd.DataFrame, findings: list[Finding], expected: list[Expe
     for finding in findings:
         e = finding.expectation
         failed = finding.failed
-        if e.kind == "present" and hidden:
-            failed = np.array([row for row in failed if (row, e.column) not in hidden], dtype=np.int64)
+        about = e.column if e.kind == "present" else _SAYS_MISSING.get(e.code)
+        if about and hidden:
+            failed = np.array([row for row in failed if (row, about) not in hidden], dtype=np.int64)
         parts.append(pd.DataFrame({"_row": failed, "code": e.code, "rejects": e.severity != "warning"}))
     table = pd.concat(parts, ignore_index=True).astype({"_row": "int64", "code": "str", "rejects": "bool"})
     return pa.Table.from_pandas(table, preserve_index=False)

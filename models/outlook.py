@@ -63,6 +63,11 @@ class CompanyRecord:
         """Positions of the deals that are won."""
         return np.flatnonzero(self.is_won & ~np.isnat(self.closed_on))
 
+    @property
+    def knows_money(self) -> bool:
+        """Whether the amount of any deal is known: without one a forecast of revenue would be a forecast of nothing."""
+        return bool((np.nan_to_num(self.amount) > 0).any())
+
     def deals_won_by(self, origin: date) -> np.ndarray:
         """Positions of the deals won by the end of ``origin``."""
         return self.won[self.closed_on[self.won] <= np.datetime64(origin, "D")]
@@ -134,11 +139,11 @@ def rounded(result: WinProbabilities) -> tuple[np.ndarray, np.ndarray]:
     return won, np.maximum.accumulate(lost.clip(min=0.0), axis=1)
 
 
-def newborn_win_curve(models: FittedModels, method: str) -> np.ndarray:
-    """P(won by lag day | created) of deals not yet created, by the method or, where it has none of its own, by rates."""
+def newborn_win_curve(models: FittedModels, method: str, lags: int) -> np.ndarray:
+    """P(won by lag day | created), lags 0 … ``lags``, of deals not yet created, by the method or, where it has none of its own, by rates."""
     if models.semi_markov is not None and method in ("semi_markov", "closing_time"):
-        return models.semi_markov.newborn_curve
-    return models.rates.newborn_won_by_lag()
+        return models.semi_markov.newborn_curve(lags)
+    return models.rates.newborn_won_by_lag(lags)
 
 
 def standing(
@@ -194,7 +199,7 @@ def _ahead(result: WinProbabilities, models: FittedModels, at: Standing) -> tupl
         raise ValueError(f"probabilities are for days {result.horizon_days}, the intervals end on days {at.intervals.ends}; evaluate at Intervals.ends")
     p_won = np.diff(rounded(result)[0], axis=1, prepend=0.0).clip(min=0.0)
     pipeline = PipelineOutlook(p_won, at.amounts["amount_if_won"].to_numpy(), at.amounts["amount_cv"].to_numpy(), at.members)
-    return pipeline, forecast_new_business(at.creations, newborn_win_curve(models, result.method), at.donors, at.intervals)
+    return pipeline, forecast_new_business(at.creations, newborn_win_curve(models, result.method, int(at.intervals.edges[-1])), at.donors, at.intervals)
 
 
 def _stage_probability(record: CompanyRecord, models: FittedModels, open_then: OpenDeals) -> np.ndarray:

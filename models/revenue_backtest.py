@@ -67,9 +67,9 @@ def backtest_revenue(
     for day in origin_days:
         origin = day_date(int(day))
         periods = forecast_periods(calendar, origin, with_weeks=False)
-        periods = periods[(periods["period_end"] > pd.Timestamp(origin))]
-        over = periods["period_end"] <= pd.Timestamp(today)
-        if not over.any():
+        # Only what is over by now can be scored.
+        periods = periods[(periods["period_end"] > pd.Timestamp(origin)) & (periods["period_end"] <= pd.Timestamp(today))]
+        if periods.empty:
             continue
         intervals = Intervals.of(periods, origin)
         models = fitted(int(day))
@@ -79,7 +79,7 @@ def backtest_revenue(
         forecasts = [company_total_of(result, models, at, shock_sd=shock_sd).rename(columns={"mean": "forecast"}) for result in results.values()]
         simple = at.baselines[at.baselines["method"].isin(BASELINES)].rename(columns={"value": "forecast"})
         forecasts.append(simple.assign(p10=np.nan, p90=np.nan, noise_floor=np.nan))
-        scored = score_totals(pd.concat(forecasts, ignore_index=True), _actuals(record, company, periods[over], today), origin)
+        scored = score_totals(pd.concat(forecasts, ignore_index=True), _actuals(record, company, periods, today), origin)
         floors = pd.concat(forecasts, ignore_index=True)[["period_kind", "period_start", "method", "noise_floor"]]
         rows.append(scored.merge(floors, on=["period_kind", "period_start", "method"], validate="m:1"))
     if not rows:

@@ -12,11 +12,12 @@ Method: docs/forecasting.md; a multi-state model with competing risks in discret
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from sklearn.linear_model import PoissonRegressor
 
-from models.deal_history import ADVANCED, CAUSES, LOST, REGRESSED, WON
+from models.deal_history import CAUSES, LOST, REGRESSED, WON
 from models.exposure import AGE_EDGES_DAYS, OLDEST_AGE_DAYS, POSITIONS, Exposure, quarter_positions
 
 AVERAGE_POSITION = POSITIONS
@@ -57,32 +58,33 @@ class SemiMarkov:
     drift: np.ndarray
 
     @cached_property
-    def _staying(self) -> np.ndarray:
-        return (1.0 - self.hazard.sum(axis=0))[..., _NEXT_BIN]
+    def _by_place(self) -> tuple["_Place", ...]:
+        """The hazards of each place in the quarter, and of the average, as the induction reads them."""
+        return tuple(_Place.of(self.hazard[:, place], self.destinations) for place in range(POSITIONS + 1))
 
     @cached_property
-    def _entering(self) -> np.ndarray:
-        """Per place and group, (I − moves made on the day of entry)⁻¹: chains of moves within one day."""
-        same_day = self.hazard[ADVANCED : REGRESSED + 1, ..., 0]
-        moves = np.einsum("cpsg,cst->pgst", same_day, self.destinations)
-        return np.linalg.inv(np.eye(moves.shape[-1]) - moves)
+    def _computed(self) -> dict[tuple[str, int], np.ndarray]:
+        """What was asked before, by question and days: several methods and backtests ask the same of one origin."""
+        return {}
 
     def won_and_lost_by(self, end_day: int) -> np.ndarray:
         """P(won) and P(lost) by the end of ``end_day`` from each state at the origin.
 
         Returns outcomes (won, lost) × stages × groups × age in days (0 … `OLDEST_AGE_DAYS`, the last for all older).
         """
-        return self._induct(end_day - self.origin_day, self._positions(end_day))[0]
+        if ("states", end_day) not in self._computed:
+            self._computed["states", end_day] = self._induct(self._positions(end_day), OLDEST_AGE_DAYS)[0]
+        return self._computed["states", end_day]
+
+    def newborn_curve(self, lags: int) -> np.ndarray:
+        """`newborn_won_by_lag` of deals that start as recent ones did, computed once."""
+        if ("newborn", lags) not in self._computed:
+            self._computed["newborn", lags] = self.newborn_won_by_lag(lags)
+        return self._computed["newborn", lags]
 
     def newborn_won_by(self, end_day: int) -> np.ndarray:
         """P(won by the end of ``end_day`` | created on day t), for t = origin + 1 … ``end_day``, mixed as recent deals started."""
-        entering = self._induct(end_day - self.origin_day, self._positions(end_day))[1]
-        return np.tensordot(entering[:, 0], self.newborn_mix, axes=2)
-
-    @cached_property
-    def newborn_curve(self) -> np.ndarray:
-        """`newborn_won_by_lag` of deals that start as recent ones did, computed once."""
-        return self.newborn_won_by_lag()
+        return self._newborn(self._positions(end_day), self.newborn_mix)
 
     def newborn_won_by_lag(self, lags: int = 400, mix: np.ndarray | None = None) -> np.ndarray:
         """P(won by lag day | created), lags 0 … ``lags``, averaged over the quarter.
@@ -90,33 +92,84 @@ class SemiMarkov:
         ``mix`` (stages × groups, summing to 1) says how the deals start; by default as recent ones did. For the curve
         of one first stage give all its weight to that stage.
         """
-        places = np.full(lags + 1, AVERAGE_POSITION)
-        entering = self._induct(lags + 1, places)[1][::-1]
-        return np.tensordot(entering[:, 0], self.newborn_mix if mix is None else mix, axes=2)
+        return self._newborn(np.full(lags + 1, AVERAGE_POSITION), self.newborn_mix if mix is None else mix)[::-1]
+
+    def _newborn(self, places: np.ndarray, mix: np.ndarray) -> np.ndarray:
+        # A deal created on a day cannot grow older than the days that are left.
+        entering = self._induct(places, min(len(places), OLDEST_AGE_DAYS))[1]
+        return np.tensordot(entering[:, 0], mix, axes=2)
 
     def _positions(self, end_day: int) -> np.ndarray:
         return quarter_positions(np.arange(self.origin_day + 1, end_day + 1), self.fiscal_year_start_month)
 
-    def _induct(self, days: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Walk back from the last of ``days`` days to the origin; ``places`` has the quarter place of each day.
+    def _induct(self, places: np.ndarray, oldest: int) -> tuple[np.ndarray, np.ndarray]:
+        """Walk back from the last day to the origin; ``places`` has the quarter place of each day after it.
 
-        Returns the values at the origin and, per day, the values of entering each stage on that day.
+        Returns the values at the origin (outcomes × stages × groups × ages up to ``oldest``) and, per day, the values of
+        entering each stage on that day (days × outcomes × stages × groups). On the way values are ages × outcomes ×
+        stages × groups, so that growing a day older is reading the row above.
         """
         _, _, n_stages, n_groups, _ = self.hazard.shape
-        values = np.zeros((2, n_stages, n_groups, OLDEST_AGE_DAYS + 1))
-        entering = np.zeros((days, 2, n_stages, n_groups))
-        for day in range(days - 1, -1, -1):
-            place = places[day]
-            hazard = self.hazard[:, place]
-            stay_first_day = 1.0 - hazard[..., 0].sum(axis=0)
-            ends = hazard[WON : LOST + 1, ..., 0] + stay_first_day * values[..., 0]
-            entered = np.einsum("gst,xtg->xsg", self._entering[place], ends)
+        values = np.zeros((oldest + 1, 2, n_stages, n_groups))
+        next_values = np.empty_like(values)
+        entering = np.zeros((len(places), 2, n_stages, n_groups))
+        # A deal of age a leaves by the hazards of age a + 1, the day it is about to live.
+        bins = np.minimum(np.searchsorted(_NEXT_BIN, np.arange(len(AGE_EDGES_DAYS) + 1)), oldest + 1)
+        for day in range(len(places) - 1, -1, -1):
+            place = self._by_place[places[day]]
+            entered = place.entered(values[0])
             entering[day] = entered
-            moved = np.einsum("cst,xtg->cxsg", self.destinations, entered)
-            by_bin = np.einsum("csgk,cxsg->xsgk", hazard[: REGRESSED + 1], moved) + hazard[WON : LOST + 1]
-            older = np.concatenate([values[..., 1:], values[..., -1:]], axis=-1)
-            values = by_bin[..., _NEXT_BIN] + self._staying[place] * older
-        return values, entering
+            by_bin = place.left(entered)
+            np.multiply(place.staying[:oldest], values[1:], out=next_values[:-1])
+            np.multiply(place.staying[oldest], values[-1], out=next_values[-1])
+            for age_bin, (first, beyond) in enumerate(pairwise(bins)):
+                next_values[first:beyond] += by_bin[age_bin]
+            values, next_values = next_values, values
+        return values.transpose(1, 2, 3, 0), entering
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The daily hazards of one place in the quarter.
+
+    ``moves`` (advanced, regressed) × bins × 1 × stages × groups; ``ends`` bins × (won, lost) × stages × groups; ``staying`` ages × 1 ×
+    stages × groups; ``ends_first_day`` outcomes × stages × groups and ``stays_first_day`` stages × groups on the day of entry;
+    ``same_day`` groups × stages × stages the chains of moves made on it, (I − moves)⁻¹; ``destinations`` causes × stages × stages.
+    """
+
+    moves: np.ndarray
+    ends: np.ndarray
+    staying: np.ndarray
+    ends_first_day: np.ndarray
+    stays_first_day: np.ndarray
+    same_day: np.ndarray
+    destinations: np.ndarray
+
+    @classmethod
+    def of(cls, hazard: np.ndarray, destinations: np.ndarray) -> "_Place":
+        """From ``hazard`` (causes × stages × groups × bins)."""
+        first_day = hazard[..., 0]
+        moves = np.einsum("csg,cst->gst", first_day[: REGRESSED + 1], destinations)
+        by_bin = hazard.transpose(0, 3, 1, 2)
+        return cls(
+            moves=np.ascontiguousarray(by_bin[: REGRESSED + 1, :, None]),
+            ends=np.ascontiguousarray(by_bin[WON : LOST + 1].transpose(1, 0, 2, 3)),
+            staying=(1.0 - by_bin.sum(axis=0))[_NEXT_BIN][:, None],
+            ends_first_day=first_day[WON : LOST + 1],
+            stays_first_day=1.0 - first_day.sum(axis=0),
+            same_day=np.linalg.inv(np.eye(moves.shape[-1]) - moves),
+            destinations=destinations,
+        )
+
+    def entered(self, youngest: np.ndarray) -> np.ndarray:
+        """Values (outcomes × stages × groups) of entering each stage on a day, given those of being there after it."""
+        ends = self.ends_first_day + self.stays_first_day * youngest
+        return np.matmul(self.same_day, ends.transpose(2, 1, 0)).transpose(2, 1, 0)
+
+    def left(self, entered: np.ndarray) -> np.ndarray:
+        """Values (bins × outcomes × stages × groups) of leaving a stage on a day, given those of entering each."""
+        on, back = (np.matmul(step, entered) for step in self.destinations)
+        return self.moves[0] * on + self.moves[1] * back + self.ends
 
 
 def fit_semi_markov(exposure: Exposure, origin_day: int, half_life_days: float, drift_prior_events: float) -> SemiMarkov:

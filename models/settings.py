@@ -5,6 +5,7 @@ read (assets/exports/settings.py) and how the file is loaded (pipelines/configur
 never looked up.
 """
 
+import re
 from datetime import date
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -135,8 +136,12 @@ class Thresholds(Settings):
     small_sample: Annotated[int, Field(ge=1)] = 10
     fix_by_hours: Annotated[int, Field(ge=1)] = 24
     rejected_rows_share: Share = 0.05
+    rejected_rows_at_least: Annotated[int, Field(ge=1)] = 5
     rejected_open_amount_share: Share = 0.10
     shrunk_export_share: Share = 0.5
+    duplicate_need_days: Annotated[int, Field(ge=1)] = 30
+    stale_export_days: Annotated[int, Field(ge=1)] = 7
+    audit_sample_share: Share = 0.10
 
 
 class Reporting(Settings):
@@ -160,6 +165,13 @@ class Forecasting(Settings):
     shock_prior_weight: Annotated[float, Field(gt=0)] = 6.0
 
 
+VAGUE_WORDS = ("about", "roughly", "maybe", "some", "need", "needs", "interested", "something", "大概", "可能", "有", "需求", "意向", "左右", "差不多")
+"""A need made of these alone says nothing."""
+
+NO_INTENT_WORDS = ("none", "no", "no need", "no intent", "not interested", "无", "无意向", "没有需求", "无需求", "暂无需求", "暂无")
+"""Needs that say there is none."""
+
+
 class Company(Settings):
     """Everything a company says about itself that numbers depend on."""
 
@@ -178,6 +190,9 @@ class Company(Settings):
     immutable_fields: tuple[Literal[FIELDS_WITHOUT_HISTORY], ...] = ("source", "opportunity_type", "product", "region")
     targets: tuple[Target, ...] = ()
     severities: dict[str, Severity] = {}
+    formats: dict[str, str] = {}
+    vague_words: tuple[str, ...] = VAGUE_WORDS
+    no_intent_words: tuple[str, ...] = NO_INTENT_WORDS
     thresholds: Thresholds = Thresholds()
     reporting: Reporting = Reporting()
     forecast: Forecasting = Forecasting()
@@ -188,6 +203,20 @@ class Company(Settings):
         if value not in available_timezones():
             raise ValueError(f"the time zone {value!r} is not in the IANA database; expected a name such as Asia/Shanghai")
         return value
+
+    @field_validator("formats")
+    @classmethod
+    def _formats_are_patterns(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, pattern in value.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"the format of {name} is no regular expression ({error.msg} at position {error.pos})") from None
+        return value
+
+    def formats_of(self, table_name: str) -> dict[str, str]:
+        """The configured formats of one table, by column."""
+        return {name.partition(".")[2]: pattern for name, pattern in self.formats.items() if name.partition(".")[0] == table_name}
 
     @field_validator("amount_bands")
     @classmethod

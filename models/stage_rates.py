@@ -17,6 +17,12 @@ import numpy as np
 from models.landmarks import EVER_DAYS, LONGEST_LAG_DAYS, LandmarkCounts
 
 TRAILING_LANDMARKS = 24
+PRIOR_OUTCOMES = 1.0
+PRIOR_WIN_SHARE = 0.23
+PRIOR_CYCLE_DAYS = 90.0
+"""What is expected of a company of which nothing is known, with the weight of one outcome: the illustrative benchmarks of
+opportunity conversion and cycle (docs/configuration.md)."""
+
 LEAST_AT_RISK = 5.0
 """Weighted deals at risk below which a curve is not followed further but extrapolated."""
 
@@ -84,11 +90,20 @@ def fit_stage_rates(counts: LandmarkCounts, origin_day: int, half_life_days: flo
 
     # The same deal stands at several landmarks, so the evidence of a stage is counted in deals that have ended.
     evidence = (weight[:, None] * counts.closed[use]).sum(0)
+    # A company that has closed nothing yet, or only lost, is not certain to go on so.
+    ended = max(evidence.max(initial=0.0), 0.0)
+    base, newborn = (_with_prior(curves, ended / (ended + PRIOR_OUTCOMES)) for curves in (base, newborn))
     own = (evidence / (evidence + prior_deals))[:, None]
     stage_curves = np.array(curves).reshape(n_stages, 2, LONGEST_LAG_DAYS + 2).transpose(1, 0, 2)
     shrunk = own * stage_curves + (1 - own) * np.array(base)[:, None, :]
     won_by, lost_by = np.concatenate([shrunk, np.array([base, newborn]).transpose(1, 0, 2)], axis=1)
     return StageRates(origin_day, won_by[:, :-1], lost_by[:, :-1], won_by[:, -1], lost_by[:, -1])
+
+
+def _with_prior(curves: tuple[np.ndarray, np.ndarray], own: float) -> tuple[np.ndarray, np.ndarray]:
+    """Incidence of winning and losing mixed, with the weight ``own``, with what is expected before any outcome is known."""
+    closed = -np.expm1(-np.append(np.arange(LONGEST_LAG_DAYS + 1), EVER_DAYS) / PRIOR_CYCLE_DAYS)
+    return tuple(own * curve + (1 - own) * share * closed for curve, share in zip(curves, (PRIOR_WIN_SHARE, 1 - PRIOR_WIN_SHARE), strict=True))
 
 
 def _incidence(is_open, won, lost, weight, known) -> tuple[np.ndarray, np.ndarray]:

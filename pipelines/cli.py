@@ -3,7 +3,7 @@
 What belongs here: arguments, what is printed, exit codes. What does not: the work.
 Exit codes: 0 done; 1 an error of Leadline's own; 2 configuration or arguments; 3 report database; 4 home folder;
 5 another run holds the home folder; 6 exports; 7 a blocking quality check failed; 8 nothing known of what was asked;
-130 stopped by Ctrl-C or SIGTERM.
+9 the CRM could not be pulled; 130 stopped by Ctrl-C or SIGTERM.
 """
 
 import sys
@@ -26,7 +26,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 DEFAULT_HOME = Path("leadline-home")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration, leadline.yaml.")]
-ExportsOption = Annotated[Path, typer.Option("--exports", help="The folder that holds the exports.")]
+ExportsOption = Annotated[str, typer.Option("--exports", help="The folder that holds the exports, or its URL in an object store (s3://bucket/folder).")]
 HomeOption = Annotated[Path, typer.Option("--home", help="The folder that holds the lake, reports.sqlite and report.html.")]
 AsOfOption = Annotated[
     datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The date as of which to compute; an earlier one uses only what was known then.")
@@ -59,12 +59,12 @@ def _progress(title: str):
         yield lambda told: status.update(f"{title}: {told}")
 
 
-def _run(job: str, title: str, config: Path, exports: Path, home: Path, as_of: date | None, report_db: str, debug: bool):
+def _run(job: str, title: str, config: Path, exports: str, home: Path, as_of: date | None, report_db: str, debug: bool):
     with _progress(title) as progress:
         from pipelines.resources import Place
         from pipelines.run import run_job
 
-        place = Place(config=str(config), exports=str(exports), home=str(home), report_db=report_db)
+        place = Place(config=str(config), exports=exports, home=str(home), report_db=report_db)
         return run_job(job, place, as_of, progress, debug)
 
 
@@ -94,7 +94,7 @@ def demo(
         from pipelines.demo import write_demo
 
         made = write_demo(home / "demo", form)
-        _say_where(_run("leadline", "demonstration company", made.configuration, made.exports, home, None, report_db, debug))
+        _say_where(_run("leadline", "demonstration company", made.configuration, str(made.exports), home, None, report_db, debug))
 
 
 @app.command()
@@ -129,6 +129,33 @@ def check(
         except QualityError as error:
             _say_findings(error.outcome)
             raise
+
+
+@app.command()
+def pull(
+    config: ConfigOption,
+    exports: ExportsOption,
+    only: Annotated[list[str] | None, typer.Option(help="Pull this table alone; may be given several times.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="List all rows, and not what changed since the last pull.")] = False,
+    again: Annotated[str, typer.Option("--replay", metavar="TIME", help="Ask no CRM: write the export files as that pull left them.")] = "",
+    home: HomeOption = DEFAULT_HOME,
+    debug: DebugOption = False,
+) -> None:
+    """Pull from the CRM what changed, into the exports folder."""
+    with _told(debug), _progress("pull") as progress:
+        from pipelines.configuration import load_configuration
+        from pipelines.home import Home
+        from pipelines.pulling.pull import pull as pull_tables
+        from pipelines.pulling.pull import replay
+        from pipelines.summary import pulled_lines
+
+        company = load_configuration(config)
+        with Home(home.absolute()).lock():
+            if again:
+                shown.print(f"export files as of the pull {again}: {replay(company, exports, again)}", markup=False)
+                return
+            for line in pulled_lines(pull_tables(company, config, exports, only or (), full, progress)):
+                shown.print(line, markup=False)
 
 
 @app.command()

@@ -5,6 +5,7 @@ declared types. What does not: what is computed, and how a query runs (pipelines
 """
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from datetime import date
@@ -20,6 +21,7 @@ from assets.query import Parquet, Query
 from models.errors import LeadlineError
 from pipelines.engine.duckdb import DuckDB
 from pipelines.home import room_for
+from quality.checks import FORMS_METADATA
 from quality.tables import ALL
 from quality.tables.columns import money_as_floats
 
@@ -92,7 +94,9 @@ class Lake(dg.IOManager):
         table = context.asset_key.path[-1]
         rows = self.store(table, obj)
         self._progress(f"{table}: {rows:,} rows")
-        context.add_output_metadata({"dagster/row_count": rows})
+        carried = (obj.schema.metadata or {}) if isinstance(obj, pa.Table) else {}
+        files = {"files": dg.MetadataValue.json(json.loads(carried[FORMS_METADATA]))} if FORMS_METADATA in carried else {}
+        context.add_output_metadata({"dagster/row_count": rows, **files})
 
     def load_input(self, context: dg.InputContext) -> Parquet | pd.DataFrame | pa.Table:
         """Give the table as what the parameter's annotation asks for."""

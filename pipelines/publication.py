@@ -97,7 +97,7 @@ def with_targets(company: Configuration, exported: pd.DataFrame) -> Configuratio
 def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.MaterializeResult:
     given = context.resources
     counts = file_counts(tables, given.company, given.engine)
-    not_computed = skipped(given.company, list(given.source.notes.values()), tables, given.engine)
+    not_computed = skipped(given.company, list(given.source.notes.values()), given.as_of, given.source.export_date[0], tables, given.engine)
     as_of_from = given.source.export_date[1] if given.as_of == given.source.export_date[0] else "asked for"
     log = run_log_row(context.run.run_id, given.started_at, counts, not_computed, given.as_of, as_of_from)
     shown = {name: read_frame(Path(tables[name].path)) for name in PAGE_TABLES if name != "run_log"} | {"run_log": log.to_pandas()}

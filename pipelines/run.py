@@ -14,13 +14,14 @@ from pathlib import Path
 import dagster as dg
 
 from assets.declare import AS_OF
+from assets.exports.files import exports_folder
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from models.errors import LeadlineError
 from pipelines.configuration import load_configuration
 from pipelines.home import Home
 from pipelines.report_db import ReportDatabase
-from pipelines.resources import PARTITION_TAG, Place
+from pipelines.resources import PARTITION_TAG, Place, latest_day
 
 Progress = Callable[[str], None]
 """Told what has just been computed."""
@@ -91,11 +92,11 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
     with home.lock():
         database = ReportDatabase(place.report_db or home.report_database_url)
         database.as_of_dates()
-        source = ExportSource(Path(place.exports), company)
+        source = ExportSource(exports_folder(place.exports), company)
         export_date, found_in = source.export_date
         chosen = as_of or export_date
         found_in = "asked for" if as_of else found_in
-        _check_as_of(chosen, found_in)
+        _check_as_of(chosen, found_in, export_date)
         job = defs.resolve_job_def(job_name)
         with _instance() as instance:
             result = job.execute_in_process(
@@ -112,8 +113,16 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
     return outcome
 
 
-def _check_as_of(as_of: date, found_in: str) -> None:
+def _check_as_of(as_of: date, found_in: str, export_date: date) -> None:
     first = AS_OF.start.date()
+    latest = max(latest_day(), export_date)
+    if as_of > latest:
+        raise AsOfError(
+            f"the as-of date {as_of} lies in the future",
+            where=found_in,
+            expected=f"a day that is over, at the latest {latest}; the newest export is of {export_date}",
+            remedy="ask for an earlier day with --as-of, or leave it out",
+        )
     if as_of < first:
         raise AsOfError(
             f"the as-of date {as_of} is too early",

@@ -4,16 +4,20 @@ What belongs here: lines of text made from published tables and judged exports. 
 """
 
 import json
+from collections.abc import Iterable
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from assets.exports.judge import expected_of
 from assets.exports.settings import Configuration
-from assets.query import Query
+from assets.query import Parquet, Query
 from assets.reports.quality_tables import exported_columns
 from pipelines.engine.duckdb import DuckDB
 from pipelines.lake import Lake
+from pipelines.pulling.pulled import PulledTable
 from pipelines.run import Outcome
+from quality.checks import FILES_METADATA, FORMS_METADATA
 from quality.findings import VERDICTS_SQL, findings_sql
 from quality.tables import EXPORTED
 
@@ -43,6 +47,16 @@ def _forecast_lines(forecast: pd.DataFrame, currency: str) -> list[str]:
     ]
 
 
+def pulled_lines(pulled: Iterable[PulledTable]) -> list[str]:
+    """Per pulled table what came and where it is, and what changed in the CRM's own fields."""
+    lines = []
+    for table in pulled:
+        came = f"{table.received:,} rows came ({'all' if table.whole else 'changes'})"
+        deleted = f", {table.deleted:,} deleted in the CRM" if table.deleted else ""
+        lines += [f"{table.table}: {came}; {table.rows:,} rows{deleted}: {table.file}", *table.notes]
+    return lines
+
+
 def finding_lines(outcome: Outcome) -> list[str]:
     """What was read and what failed, table by table, and the first rejected rows with their reasons."""
     engine = DuckDB(outcome.home.spill)
@@ -54,9 +68,17 @@ def finding_lines(outcome: Outcome) -> list[str]:
     return lines
 
 
+def _file_lines(exported: Parquet) -> list[str]:
+    """The form that each file was found to have, and its rows."""
+    carried = pq.read_schema(exported.path).metadata or {}
+    rows, forms = (json.loads(carried.get(key, b"{}")) for key in (FILES_METADATA, FORMS_METADATA))
+    return [f"  {name}: {form}, {rows[name]:,} rows" for name, form in forms.items()]
+
+
 def _table_lines(name: str, company: Configuration, engine: DuckDB, tables: dict) -> list[str]:
     counts = engine.arrow(Query(VERDICTS_SQL, tables)).to_pylist()[0]
     lines = [f"{name}: {counts['read']:,} read = {counts['accepted']:,} accepted + {counts['superseded']:,} superseded + {counts['rejected']:,} rejected"]
+    lines += _file_lines(tables["exported"])
     for finding in engine.arrow(Query(findings_sql(name, expected_of(company, name), exported_columns(name)), tables)).to_pylist():
         if finding["failed"]:
             lines.append(

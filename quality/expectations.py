@@ -7,6 +7,7 @@ file that imports Great Expectations, and inside the function that needs it: its
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ class Expectation:
     minimum: float | None = None
     maximum: float | None = None
     values: tuple[str, ...] = ()
+    pattern: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,17 @@ class Finding:
     failed: np.ndarray
 
 
-def expectations_of(contract: sa.Table, severities: Mapping[str, str], required: Iterable[str] = ()) -> list[Expectation]:
+def expectations_of(
+    contract: sa.Table, severities: Mapping[str, str], required: Iterable[str] = (), formats: Mapping[str, str] = MappingProxyType({})
+) -> list[Expectation]:
     """Everything the contract expects of a row.
 
     ``severities`` overrides a severity by code or by ``table.code``; ``required`` names further columns without
-    whose value a row is rejected. Codes: ``missing_<column>``, ``<column>_out_of_range``, ``<column>_not_allowed``
-    and those of the contract's rules.
+    whose value a row is rejected; ``formats`` gives columns of this table a pattern in place of the contract's. Codes:
+    ``missing_<column>``, ``<column>_out_of_range``, ``<column>_not_allowed``, ``<column>_format`` and those of the
+    contract's rules.
     """
-    found = [e for c in contract.columns for e in _of_column(c, c.name in set(required))]
+    found = [e for c in contract.columns for e in _of_column(c, c.name in set(required), formats.get(c.name, c.info["pattern"]))]
     found += [Expectation(r.code, r.column, "true", r.severity, r.meaning, r.remedy) for r in contract.info["rules"]]
     return [_with_severity(e, severities.get(f"{contract.name}.{e.code}", severities.get(e.code, e.severity))) for e in found]
 
@@ -55,7 +60,7 @@ def _with_severity(expectation: Expectation, severity: str) -> Expectation:
     return Expectation(**{**expectation.__dict__, "severity": severity})
 
 
-def _of_column(declared: sa.Column, required: bool) -> Iterable[Expectation]:
+def _of_column(declared: sa.Column, required: bool, pattern: str | None) -> Iterable[Expectation]:
     name, info = declared.name, declared.info
     if required or not declared.nullable:
         yield Expectation(f"missing_{name}", name, "present", "reject", f"{name} has a value", f"enter {name} at the source")
@@ -68,6 +73,8 @@ def _of_column(declared: sa.Column, required: bool) -> Iterable[Expectation]:
         yield Expectation(
             f"{name}_not_allowed", name, "allowed", info["severity"], f"{name} is one of {words}", f"correct {name} at the source", values=info["values"]
         )
+    if pattern:
+        yield Expectation(f"{name}_format", name, "pattern", "warning", f"{name} has the form {pattern}", f"correct {name} at the source", pattern=pattern)
 
 
 def find(rows: pd.DataFrame, expectations: Iterable[Expectation]) -> list[Finding]:
@@ -107,9 +114,11 @@ def _as_great_expectation(library, expectation: Expectation):
             return library.ExpectColumnValuesToBeBetween(column=column, min_value=expectation.minimum, max_value=expectation.maximum, meta=meta)
         case "allowed":
             return library.ExpectColumnValuesToBeInSet(column=column, value_set=list(expectation.values), meta=meta)
+        case "pattern":
+            return library.ExpectColumnValuesToMatchRegex(column=column, regex=f"^(?:{expectation.pattern})$", meta=meta)
         case "true":
             return library.ExpectColumnValuesToBeInSet(column=column, value_set=[True], meta=meta)
-    raise ValueError(f"expectation {expectation.code}: kind {expectation.kind!r} is not one of present, range, allowed, true")
+    raise ValueError(f"expectation {expectation.code}: kind {expectation.kind!r} is not one of present, range, allowed, pattern, true")
 
 
 def _finding(expectation: Expectation, outcome, rows: pd.DataFrame) -> Finding:

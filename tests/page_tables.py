@@ -221,6 +221,7 @@ def _funnel(rng: np.random.Generator, members: tuple) -> dict[str, pd.DataFrame]
         max_days=days * 4,
         km_median_days=(days * 0.95).where(entered >= 10),
         mean_working_days=days * 0.7,
+        mean_transition_lag_days=np.nan,
         overtime=entered // 8,
         overtime_share=0.125,
         reference_days=days,

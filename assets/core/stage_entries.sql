@@ -5,13 +5,15 @@
 --   derived   a date of the opportunity itself (a "date entered" column, creation, closing)
 --   rebuilt   a difference between successive snapshots; it is dated by the snapshot that shows it
 WITH observed AS (
-    SELECT h.opportunity_id, h.stage_key AS stage, h.entered_at, 'observed' AS history, h._row AS line
+    SELECT
+        h.opportunity_id, h.stage_key AS stage, h.entered_at, CASE WHEN h.exited_at < p.as_of_end THEN h.exited_at END AS left_at,
+        'observed' AS history, h._row AS line
     FROM exported_stage_history AS h, parameters AS p
     WHERE h._verdict = 'accepted' AND h.stage_key IS NOT NULL AND h.entered_at < p.as_of_end
       AND h.opportunity_id IN (SELECT opportunity_id FROM opportunity_versions)
     UNION ALL
     -- A row of the log goes before a date of the deal itself that says the same.
-    SELECT d.opportunity_id, d.stage, d.entered_at, 'derived' AS history, 999999999 AS line
+    SELECT d.opportunity_id, d.stage, d.entered_at, NULL AS left_at, 'derived' AS history, 999999999 AS line
     FROM stage_dates AS d, parameters AS p
     WHERE d.entered_at < p.as_of_end AND d.opportunity_id IN (SELECT opportunity_id FROM opportunity_versions)
 ),
@@ -44,7 +46,7 @@ silent AS (
 ),
 -- Deals without any dated entry, or with a silent log, begin in the first stage on the day of creation.
 created AS (
-    SELECT v.opportunity_id, coalesce(b.stage, f.stage) AS stage, v.created_at AS entered_at, 'derived' AS history, -1 AS line
+    SELECT v.opportunity_id, coalesce(b.stage, f.stage) AS stage, v.created_at AS entered_at, NULL AS left_at, 'derived' AS history, -1 AS line
     FROM opportunity_versions AS v
     JOIN first_stage AS f ON f.pipeline = v.pipeline
     LEFT JOIN left_first AS b ON b.opportunity_id = v.opportunity_id AND v.created_at <= b.left_at
@@ -77,6 +79,7 @@ rebuilt AS (
             WHEN s.kind = 'open'
                 THEN greatest(least(CAST(v.seen_on AS TIMESTAMP), CASE WHEN v.status <> 'open' THEN v.closed_at END), coalesce(n.entered_at, v.created_at))
         END AS entered_at,
+        NULL AS left_at,
         CASE WHEN v.stage_entered_at IS NOT NULL THEN 'derived' ELSE 'rebuilt' END AS history,
         1000000000 AS line
     FROM seen AS v
@@ -92,20 +95,46 @@ rebuilt AS (
             ELSE v.stage_entered_at IS NOT NULL OR EXISTS (SELECT 1 FROM opportunity_versions AS e WHERE e.seen_on < v.seen_on)
           END
 ),
+-- A closing that the log does not show is dated by the row; without a date there, by the snapshot that first shows it closed,
+-- but only where an earlier one shows it open: the first export of a company would else have closed everything on its day.
+-- Of versions that follow each other with one outcome the last tells its date, and the first when it was first seen.
+versions AS (
+    SELECT
+        *,
+        lag(status) OVER deal AS status_before,
+        lead(status) OVER deal AS status_after
+    FROM opportunity_versions
+    WHERE is_known OR is_current
+    WINDOW deal AS (PARTITION BY opportunity_id ORDER BY seen_on)
+),
+closings AS (
+    SELECT
+        *,
+        CASE
+            WHEN last_value(CASE WHEN status IS DISTINCT FROM status_before THEN coalesce(status_before, 'none') END IGNORE NULLS) OVER so_far = 'open'
+                THEN CAST(max(CASE WHEN status IS DISTINCT FROM status_before THEN seen_on END) OVER so_far AS TIMESTAMP)
+        END AS first_seen_closed_at
+    FROM versions
+    WINDOW so_far AS (PARTITION BY opportunity_id ORDER BY seen_on ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
 closed AS (
     SELECT
         v.opportunity_id,
         s.stage,
-        greatest(coalesce(v.closed_at, CASE WHEN v.is_known THEN CAST(v.seen_on AS TIMESTAMP) END), n.entered_at) AS entered_at,
+        greatest(coalesce(v.closed_at, v.first_seen_closed_at), n.entered_at) AS entered_at,
+        NULL AS left_at,
         CASE WHEN v.closed_at IS NOT NULL THEN 'derived' ELSE 'rebuilt' END AS history,
         1000000001 AS line
-    FROM opportunity_versions AS v
+    FROM closings AS v
     JOIN stages AS s ON s.pipeline = v.pipeline AND s.kind = v.status AND s.kind <> 'open'
     LEFT JOIN newest AS n ON n.opportunity_id = v.opportunity_id
     LEFT JOIN stages AS l ON l.stage = n.stage
     CROSS JOIN parameters AS p
-    WHERE v.is_current AND coalesce(l.kind, 'open') <> v.status
-      AND coalesce(v.closed_at, CASE WHEN v.is_known THEN CAST(v.seen_on AS TIMESTAMP) END) < p.as_of_end
+    WHERE CASE
+            WHEN n.stage IS NOT NULL THEN v.is_current AND l.kind <> v.status
+            ELSE v.status IS DISTINCT FROM v.status_after
+          END
+      AND coalesce(v.closed_at, v.first_seen_closed_at) < p.as_of_end
 ),
 entries AS (
     SELECT * FROM observed
@@ -113,18 +142,26 @@ entries AS (
     UNION ALL SELECT * FROM rebuilt WHERE entered_at IS NOT NULL
     UNION ALL SELECT * FROM closed
 ),
+-- A deal that is closed, and nobody knows when: what became of its stages is not known either.
+undated AS (
+    SELECT v.opportunity_id
+    FROM opportunity_versions AS v
+    WHERE v.is_current AND v.is_known AND v.status <> 'open' AND v.closed_at IS NULL
+      AND v.opportunity_id NOT IN (SELECT e.opportunity_id FROM entries AS e JOIN stages AS s ON s.stage = e.stage WHERE s.kind <> 'open')
+),
 ordered AS (
     SELECT
-        e.opportunity_id, e.stage, s.kind, s.position, e.entered_at, e.history, e.line,
+        e.opportunity_id, e.stage, s.kind, s.position, e.entered_at, e.left_at, e.history, e.line,
         lag(e.stage) OVER in_order AS stage_before
     FROM entries AS e
     JOIN stages AS s ON s.stage = e.stage
+    WHERE e.opportunity_id NOT IN (SELECT opportunity_id FROM undated)
     -- Entries on the same instant (a day without a time) are taken in the order of the stages, closing last.
     WINDOW in_order AS (PARTITION BY e.opportunity_id ORDER BY e.entered_at, s.kind <> 'open', s.position, e.line)
 )
 SELECT
     opportunity_id,
     row_number() OVER (PARTITION BY opportunity_id ORDER BY entered_at, kind <> 'open', position, line) AS entry_number,
-    stage, kind, position, entered_at, history
+    stage, kind, position, entered_at, left_at, history
 FROM ordered
 WHERE stage IS DISTINCT FROM stage_before

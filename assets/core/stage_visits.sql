@@ -9,6 +9,7 @@ WITH steps AS (
         lead(stage) OVER deal AS next_stage,
         lead(position) OVER deal AS next_position,
         lead(entered_at) OVER deal AS exited_at,
+        lag(left_at) OVER deal AS left_before_at,
         count(*) FILTER (kind = 'open') OVER (
             PARTITION BY opportunity_id ORDER BY entry_number ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS visit_number
@@ -51,6 +52,7 @@ SELECT
     e.amount,
     date_diff('microsecond', v.entered_at, coalesce(v.exited_at, p.as_of_end)) / 86400000000.0 AS dwell_days,
     greatest(coalesce(w_out.number, w_asof.number) - w_in.number, 0) AS dwell_working_days,
+    date_diff('microsecond', v.left_before_at, v.entered_at) / 86400000000.0 AS transition_lag_days,
     v.history
 FROM visits AS v
 CROSS JOIN parameters AS p

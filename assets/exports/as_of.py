@@ -5,7 +5,6 @@ What belongs here: the order of evidence for that date. What does not: reading e
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.exports.errors import ExportError
-from assets.exports.files import find_files
+from assets.exports.files import Folder, find_files
 from assets.exports.headers import STAGE_DATE
 from assets.exports.reading import TypedExport
 from assets.exports.settings import Configuration
@@ -38,7 +37,7 @@ PLANNED_TOO = "activities.happened_at"
 """The fact whose dates may also be plans."""
 
 
-def choose_as_of(folder: Path, configuration: Configuration, read: Callable[[str], TypedExport]) -> tuple[date, str]:
+def choose_as_of(folder: Folder, configuration: Configuration, read: Callable[[str], TypedExport]) -> tuple[date, str]:
     """The as-of date and, in words, where it comes from.
 
     The declared date; else the newest day in the names of the opportunities' files, or of the other files of facts;

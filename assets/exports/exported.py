@@ -8,11 +8,12 @@ from datetime import date
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from assets.declare import asset_arguments
 from assets.exports.judge import NO_PARENTS, Judged, exchange_rates, judge
 from assets.exports.settings import Configuration
-from assets.exports.source import ExportSource, rows_read, with_merged
+from assets.exports.source import ExportSource, files_read, with_merged
 from assets.query import Engine, Parquet, Query
 from quality.tables import EXPORTED
 
@@ -46,7 +47,7 @@ def _read_and_judge(
     known = NO_PARENTS if parents is None or not typed.rows.num_rows else engine.arrow(Query(PARENTS_SQL, {"exported_opportunities": parents}))
     known = with_merged(known, source.merged_deals)
     judged = judge(table_name, typed.rows, typed.faults, company, engine, export_date, Judged(known, owners, rates))
-    return judged.replace_schema_metadata(rows_read(typed))
+    return judged.replace_schema_metadata(files_read(typed))
 
 
 @dg.asset(**asset_arguments(EXPORTED["owners"], GROUP, exported_name("owners")))
@@ -69,7 +70,8 @@ def exported_opportunities(
     as_of: dg.ResourceParam[date],
     export_date: dg.ResourceParam[date],
 ) -> pa.Table:
-    return _read_and_judge("opportunities", source, company, engine, as_of, export_date, None, exported_owners.select(["owner_id"]))
+    known = exported_owners.filter(pc.equal(exported_owners["_verdict"], "accepted")).select(["owner_id"])
+    return _read_and_judge("opportunities", source, company, engine, as_of, export_date, None, known)
 
 
 def _child_asset(table_name: str) -> dg.AssetsDefinition:

@@ -4,6 +4,7 @@ What belongs here: deriving the ok_ columns of the rules (judging/*.sql), having
 the verdict. What does not: reading files, and what is built from accepted rows.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,11 +20,13 @@ from assets.exports.headers import STAGE_DATE
 from assets.exports.settings import Configuration
 from assets.query import Engine, Query, Relation, sql_beside
 from models.settings import Company
-from quality.expectations import Expectation, expectations_of, find
+from quality.expectations import Expectation, Finding, expectations_of, find
 from quality.tables import EXPORTED
 from quality.tables.columns import key_columns, money_as_floats
 
 VERDICTS = ("accepted", "superseded", "rejected")
+
+_DERIVED_FROM = {"amount": ("amount_reporting",)}
 
 _OWN_SQL = ("opportunities", "stage_history", "field_history", "activities", "leads")
 
@@ -91,8 +94,8 @@ def facts(company: Configuration, rows: pa.Table, owners: pa.Table, export_date:
     """The one row about company and export that the judging SQL joins to every row."""
     configured = company.exports.tables
     crm = crm_named(company.exports.crm)
-    dated = [name for name in rows.column_names if name.startswith(STAGE_DATE) and rows[name].null_count < rows.num_rows]
-    evidence = [rows[c].null_count < rows.num_rows for c in ("contract_effective_at", "first_payment_at") if c in rows.column_names]
+    dated = any(_has_values(rows, name) for name in rows.column_names if name.startswith(STAGE_DATE))
+    evidence = [_has_values(rows, column) for column in ("contract_effective_at", "first_payment_at")]
     return pd.DataFrame(
         {
             "only_pipeline": [company.pipelines[0].key if len(company.pipelines) == 1 else None],
@@ -101,11 +104,20 @@ def facts(company: Configuration, rows: pa.Table, owners: pa.Table, export_date:
             "reporting_currency": [company.currency],
             "export_end": [pd.Timestamp(export_date) + pd.Timedelta(days=1)],
             "has_owners": [owners.num_rows > 0],
-            "has_history": ["stage_history" in configured or bool(configured["opportunities"].stage_dates) or bool(dated)],
+            "has_history": ["stage_history" in configured or bool(configured["opportunities"].stage_dates) or dated],
+            "has_stages": [_has_values(rows, "stage")],
+            "has_close_dates": [_has_values(rows, "closed_at")],
             "has_contract_facts": [any(evidence)],
-            "has_owner_column": ["owner_id" in rows.column_names and rows["owner_id"].null_count < rows.num_rows],
+            "has_owner_column": [_has_values(rows, "owner_id")],
+            "has_needs": [_has_values(rows, "need")],
+            "duplicate_need_days": [company.thresholds.duplicate_need_days],
+            "vague_pattern": ["|".join(re.escape(word.lower()) for word in sorted(company.vague_words, key=len, reverse=True)) or "$^"],
         }
     ).astype({"only_pipeline": "str"} if len(company.pipelines) == 1 else {"only_pipeline": "object"})
+
+
+def _has_values(rows: pa.Table, column: str) -> bool:
+    return column in rows.column_names and rows[column].null_count < rows.num_rows
 
 
 def expected_of(company: Configuration, table_name: str) -> list[Expectation]:
@@ -114,7 +126,7 @@ def expected_of(company: Configuration, table_name: str) -> list[Expectation]:
     required = list(source.required) if source else []
     if table_name == "opportunities" and source and "stage_history" not in company.exports.tables and not source.stage_dates:
         required.append("stage")
-    return expectations_of(EXPORTED[table_name], company.severities, required)
+    return expectations_of(EXPORTED[table_name], company.severities, required, company.formats_of(table_name))
 
 
 def judge(
@@ -130,7 +142,9 @@ def judge(
 
     ``rows`` and ``faults`` are those of assets.exports.reading. A row is rejected if an expectation of severity
     reject or critical fails, or if a required value could not be read; of rows with the same key the newest not
-    rejected is accepted and the others are superseded.
+    rejected is accepted and the others are superseded. A value outside bounds that only warn is set aside: its row
+    stays without it. ``_is_current`` marks the newest version of each key, whatever its verdict (of rows without a
+    whole key, those of the newest snapshot): what there is to mend.
     """
     contract = EXPORTED[table_name]
     rows = rows.append_column("_row", pa.array(np.arange(rows.num_rows, dtype=np.int64)))
@@ -140,17 +154,19 @@ def judge(
         judging = sql_beside(__file__, f"judging/{table_name if table_name in _OWN_SQL else 'children'}")
         judged = _with_columns(rows, engine.arrow(Query(judging, _inputs(table_name, rows, company, export_date, neighbours))))
     unread = _unread(rows, faults)
+    findings = find(_for_expectations(judged, expected), expected)
+    outside = _outside(judged, findings)
     verdicts = engine.arrow(
         Query(
             _verdict_sql(key_columns(contract)),
             {
                 "judged": _what_decides(judged, contract),
-                "failures": _failures(judged, unread, expected),
-                "unread": _shown(unread, contract),
+                "failures": _failures(unread, findings, expected),
+                "unread": _shown(pd.concat([unread, outside], ignore_index=True), contract),
             },
         )
     )
-    return _with_verdicts(judged, verdicts)
+    return _with_verdicts(_without(judged, outside), verdicts)
 
 
 def _with_columns(rows: pa.Table, derived: pa.Table) -> pa.Table:
@@ -170,7 +186,7 @@ def _what_decides(judged: pa.Table, contract: sa.Table) -> pa.Table:
 
 
 def _with_verdicts(judged: pa.Table, verdicts: pa.Table) -> pa.Table:
-    """``judged`` with ``_reasons``, ``_set_aside``, ``_verdict`` and ``_is_stale``.
+    """``judged`` with ``_reasons``, ``_set_aside``, ``_verdict``, ``_is_stale`` and ``_is_current``.
 
     ``verdicts`` has only the rows of which there is something to say; every other row is accepted without reasons.
     """
@@ -187,6 +203,7 @@ def _with_verdicts(judged: pa.Table, verdicts: pa.Table) -> pa.Table:
         "_set_aside": said["_set_aside"],
         "_verdict": pc.coalesce(said["_verdict"], "accepted"),
         "_is_stale": pc.coalesce(said["_is_stale"], False),
+        "_is_current": pc.coalesce(said["_is_current"], True),
     }
     for name, column in columns.items():
         judged = judged.append_column(name, column)
@@ -211,10 +228,32 @@ def _inputs(table_name: str, rows: pa.Table, company: Configuration, export_date
         "rates": neighbours.rates,
         "owners": neighbours.owners,
         "parents": neighbours.parents,
+        "no_intent_words": pd.DataFrame({"word": pd.Series([word.lower() for word in company.no_intent_words], dtype="str")}),
     }
 
 
-def _failures(judged: pa.Table, unread: pd.DataFrame, expected: list[Expectation]) -> pa.Table:
+def _outside(judged: pa.Table, findings: list[Finding]) -> pd.DataFrame:
+    """Values outside bounds that only warn: _row, column, value, expected."""
+    parts = [pd.DataFrame(columns=["_row", "column", "value", "expected"])]
+    for finding in findings:
+        e = finding.expectation
+        if e.severity == "warning" and e.kind in ("range", "allowed") and len(finding.failed):
+            values = judged[e.column].take(pa.array(finding.failed)).cast(pa.string()).to_pylist()
+            parts.append(pd.DataFrame({"_row": finding.failed, "column": e.column, "value": values, "expected": e.meaning}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _without(judged: pa.Table, outside: pd.DataFrame) -> pa.Table:
+    """``judged`` without the values set aside, nor what was derived from them."""
+    for column, rows in outside.groupby("column")["_row"]:
+        mask = pa.array(np.isin(np.arange(judged.num_rows), rows.to_numpy(dtype=np.int64)))
+        for name in (column, *_DERIVED_FROM.get(column, ())):
+            if name in judged.column_names:
+                judged = judged.set_column(judged.column_names.index(name), name, pc.if_else(mask, None, judged[name]))
+    return judged
+
+
+def _failures(unread: pd.DataFrame, findings: list[Finding], expected: list[Expectation]) -> pa.Table:
     """One row per failed expectation and row: _row, code, rejects.
 
     A value that could not be read rejects its row where the column is required; it is not called missing too.
@@ -223,7 +262,6 @@ def _failures(judged: pa.Table, unread: pd.DataFrame, expected: list[Expectation
     rejects = unread["column"].isin(required) | (unread["code"] == "ragged_row")
     hidden = set(zip(unread["_row"], unread["column"], strict=True))
     parts = [pd.DataFrame({"_row": unread["_row"], "code": unread["code"], "rejects": rejects})]
-    findings = find(_for_expectations(judged, expected), expected)
     for finding in findings:
         e = finding.expectation
         failed = finding.failed
@@ -266,6 +304,9 @@ def _verdict_sql(keys: list[str]) -> str:
     repeated AS (
         SELECT {key} FROM judged WHERE {complete} GROUP BY {key} HAVING count(*) > 1
     ),
+    keyless AS (
+        SELECT _row, _snapshot IS NOT DISTINCT FROM (SELECT max(_snapshot) FROM judged) AS is_current FROM judged WHERE NOT ({complete})
+    ),
     aside AS (
         SELECT _row, list(struct_pack("column" := "column", "value" := "value", expected := expected) ORDER BY "column") AS set_aside
         FROM unread GROUP BY _row
@@ -275,7 +316,8 @@ def _verdict_sql(keys: list[str]) -> str:
             j._row,
             coalesce(r.is_rejected, FALSE) AS is_rejected,
             row_number() OVER (PARTITION BY {same_key}, coalesce(r.is_rejected, FALSE) ORDER BY {newest}) AS age,
-            first_value(coalesce(r.is_rejected, FALSE)) OVER (PARTITION BY {same_key} ORDER BY {newest}) AS newest_is_rejected
+            first_value(coalesce(r.is_rejected, FALSE)) OVER (PARTITION BY {same_key} ORDER BY {newest}) AS newest_is_rejected,
+            row_number() OVER (PARTITION BY {same_key} ORDER BY {newest}) = 1 AS is_newest
         FROM judged AS j
         JOIN repeated USING ({key})
         LEFT JOIN reasons AS r ON r._row = j._row
@@ -289,11 +331,13 @@ def _verdict_sql(keys: list[str]) -> str:
             WHEN v.age > 1 THEN 'superseded'
             ELSE 'accepted'
         END AS _verdict,
-        coalesce(v.newest_is_rejected AND v.age = 1 AND NOT v.is_rejected, FALSE) AS _is_stale
+        coalesce(v.newest_is_rejected AND v.age = 1 AND NOT v.is_rejected, FALSE) AS _is_stale,
+        coalesce(v.is_newest, n.is_current, TRUE) AS _is_current
     FROM judged AS j
     LEFT JOIN reasons AS r ON r._row = j._row
     LEFT JOIN aside AS a ON a._row = j._row
     LEFT JOIN versions AS v ON v._row = j._row
-    WHERE r._row IS NOT NULL OR a._row IS NOT NULL OR v._row IS NOT NULL
+    LEFT JOIN keyless AS n ON n._row = j._row
+    WHERE r._row IS NOT NULL OR a._row IS NOT NULL OR v._row IS NOT NULL OR NOT n.is_current
     ORDER BY j._row
     """

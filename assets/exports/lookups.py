@@ -5,14 +5,13 @@ columns. What does not: the tables themselves (reading.py).
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.exports.crm.declaration import Crm, Lookup, Spelling, spelled
 from assets.exports.errors import ExportError, HeaderProblems, SourceProblems, listed, nearest
-from assets.exports.files import find_files
+from assets.exports.files import Folder, find_files
 from assets.exports.headers import find_header
 from assets.exports.parsing import BLANKS
 from assets.exports.readers import open_text
@@ -28,7 +27,7 @@ _SCHEMA = pa.schema([("key", pa.string()), ("value", pa.string()), ("pipeline", 
 class Lookups:
     """The lookups that a CRM declares and the configuration names, each read when it is first asked for."""
 
-    def __init__(self, folder: Path, configuration: Configuration, crm: Crm):
+    def __init__(self, folder: Folder, configuration: Configuration, crm: Crm):
         unknown = [name for name in configuration.exports.lookups if name not in crm.lookups]
         if unknown:
             known = ", ".join(sorted(crm.lookups)) or "none"
@@ -64,14 +63,14 @@ class Lookups:
             for key, value, pipeline in zip(*(stages[c].to_pylist() for c in ("key", "value", "pipeline")), strict=True):
                 yield key, value, names.get(pipeline, pipeline)
 
-    def replaced(self, table: str, column: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    def replaced(self, table: str, column: str, texts: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
         """``texts`` of a table's column with every id replaced by what it stands for."""
         for name, lookup in self._crm.lookups.items():
             if column not in lookup.columns.get(table, ()):
                 continue
             pairs = self.pairs(name)
             if pairs is None:
-                texts = pa.chunked_array([pa.nulls(len(texts), pa.string())]) if lookup.otherwise_nothing else texts
+                texts = pa.nulls(len(texts), pa.string()) if lookup.otherwise_nothing else texts
                 continue
             place = pc.index_in(texts, value_set=pairs["key"].combine_chunks())
             kept = pc.is_in(pc.utf8_lower(texts), value_set=self._keep.get(column, pa.array([], pa.string())))

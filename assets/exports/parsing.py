@@ -57,6 +57,10 @@ _ISO_DAY = r"\d{4}-\d{1,2}-\d{1,2}"
 _ISO_CLOCK = r"[Tt ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?"
 _ISO_NAIVE = f"{_ISO_DAY}(?:{_ISO_CLOCK})?"
 _ISO_ZONED = f"{_ISO_DAY}{_ISO_CLOCK} ?{_OFFSET}"
+_USUAL_DAY = ("____-__-__",)
+_USUAL_ZONED = ("____-__-__T__:__:__.___+0000", "____-__-__T__:__:__.___Z", "____-__-__T__:__:__Z")
+"""The commonest shapes of ISO 8601, which are recognised many times faster than by the expressions above."""
+
 ISO_FORMS = "ISO 8601 (2024-01-31, 2024-01-31 08:30:00, 2024-01-31T08:30:00+08:00)"
 _YEAR_FIRST_WORDS = "2024/1/31, 2024年1月31日 or 2024.1.31 with or without a time"
 
@@ -129,13 +133,22 @@ def form_problems(form: str) -> list[str]:
     return problems
 
 
-def texts(column: pa.ChunkedArray, unit: str, forms: ValueForms) -> pa.ChunkedArray:
+def _may_hold_blanks(column: pa.ChunkedArray | pa.Array) -> bool:
+    """True where the bytes of a column have the first byte of any of `BLANKS`; looking is many times faster than trimming."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    contents = [data.to_pybytes() for chunk in chunks if (data := chunk.buffers()[2]) is not None]
+    return any(first in content for first in {blank.encode()[:1] for blank in BLANKS} for content in contents)
+
+
+def texts(column: pa.ChunkedArray | pa.Array, unit: str, forms: ValueForms) -> pa.ChunkedArray | pa.Array:
     """Text of one column, null where it is blank or an empty spelling.
 
     Ids and free text stay to the letter; every other unit loses the blanks at both ends.
     """
-    trimmed = pc.utf8_trim(column, characters=BLANKS)
+    trimmed = pc.utf8_trim(column, characters=BLANKS) if _may_hold_blanks(column) else column
     is_missing = pc.is_in(trimmed, value_set=pa.array(["", *forms.empty], pa.string()))
+    if trimmed is column and not pc.any(is_missing).as_py():
+        return column
     return pc.if_else(is_missing, pa.scalar(None, pa.string()), column if unit in ("id", "text", "json") else trimmed)
 
 
@@ -146,12 +159,19 @@ def time_sql(text: str, forms: ValueForms, context: ValueContext = ValueContext(
     """
     like_iso = [form for form in forms.dates if form.startswith(("%Y-", "%-Y-"))]
     others = [_serial(text) if form == EXCEL_SERIAL else _declared(text, form, forms.zone) for form in forms.dates if form not in like_iso]
+    usual = f"WHEN {_is_like(text, _USUAL_DAY)} THEN TRY_CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP)"
+    usual_zoned = f"WHEN {_is_like(text, _USUAL_ZONED)} THEN TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE {literal(forms.zone)}"
     naive = f"WHEN regexp_full_match({text}, {literal(_ISO_NAIVE)}) THEN TRY_CAST(upper({text}) AS TIMESTAMP)"
     joined = f"regexp_replace(upper({text}), ' ([Z+-][0-9:]*)$', '\\1')"
     zoned = f"WHEN regexp_full_match({text}, {literal(_ISO_ZONED)}) THEN TRY_CAST({joined} AS TIMESTAMPTZ) AT TIME ZONE {literal(forms.zone)}"
     rest = f"coalesce({', '.join(others)})" if others else "CAST(NULL AS TIMESTAMP)"
-    iso = f"CASE {naive} {zoned} ELSE {rest} END"
+    iso = f"CASE {usual} {usual_zoned} {naive} {zoned} ELSE {rest} END"
     return f"coalesce({', '.join([*(_declared(text, form, forms.zone) for form in like_iso), iso])})"
+
+
+def _is_like(text: str, shapes: tuple[str, ...]) -> str:
+    # A year before Christ, which a cast would read, begins with a sign.
+    return f"({text} NOT LIKE '-%' AND ({' OR '.join(f'{text} LIKE {literal(shape)}' for shape in shapes)}))"
 
 
 def date_sql(text: str, forms: ValueForms, context: ValueContext = ValueContext()) -> str:

@@ -1,12 +1,14 @@
 """How a company's exports are read: files, header names, written forms. And the whole configuration.
 
-What belongs here: typed settings of the reading. What does not: any CRM's own names (assets/exports/crm).
+What belongs here: typed settings of the reading. What does not: any CRM's own names (assets/exports/crm), and how a CRM is
+pulled (assets/exports/pull_settings.py).
 """
 
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from assets.exports.pull_settings import Pull
 from models.settings import Company, Settings
 
 ISO_DATES = (
@@ -43,7 +45,7 @@ class Forms(Settings):
 
 
 class FileForm(Settings):
-    """Form of a file where it is not the default (UTF-8 CSV with commas; first sheet, header in its first row)."""
+    """Form of a file where its content does not prove it: without these encoding and delimiter are found, or asked for."""
 
     encoding: str | None = None
     delimiter: str | None = None
@@ -112,3 +114,4 @@ class Configuration(Company):
     """The whole of leadline.yaml."""
 
     exports: Exports
+    pull: Pull | None = None

@@ -8,17 +8,17 @@ import json
 from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.exports.as_of import choose_as_of
 from assets.exports.crm import crm_named
+from assets.exports.files import Folder
 from assets.exports.lookups import MERGED_DEALS, Lookups
 from assets.exports.reading import TypedExport, read_table
 from assets.exports.settings import Configuration
-from quality.checks import FILES_METADATA
+from quality.checks import FILES_METADATA, FORMS_METADATA
 
 
 class ExportSource:
@@ -29,7 +29,7 @@ class ExportSource:
     other how many lines of its files are no rows of it.
     """
 
-    def __init__(self, folder: Path, company: Configuration):
+    def __init__(self, folder: Folder, company: Configuration):
         self._folder = folder
         self._company = company
         self._kept: dict[str, TypedExport] = {}
@@ -71,6 +71,7 @@ def with_merged(parents: pa.Table, merged: pa.Array) -> pa.Table:
     return pa.concat_tables([parents, pa.table({**nothing, **known}, schema=parents.schema)])
 
 
-def rows_read(export: TypedExport) -> Mapping[bytes, bytes]:
-    """Schema metadata that carries the rows read per file with a stored table, for the check that reconciles them."""
-    return {FILES_METADATA: json.dumps({file.name: file.rows for file in export.files}, ensure_ascii=False).encode()}
+def files_read(export: TypedExport) -> Mapping[bytes, bytes]:
+    """Schema metadata of a stored table: the rows read per file, for the check that reconciles them, and the files' forms."""
+    rows, forms = ({file.name: getattr(file, part) for file in export.files} for part in ("rows", "form"))
+    return {FILES_METADATA: json.dumps(rows, ensure_ascii=False).encode(), FORMS_METADATA: json.dumps(forms, ensure_ascii=False).encode()}

@@ -73,6 +73,7 @@ visits AS (
         CASE WHEN v.exited_at IS NULL THEN 0 ELSE 1 END AS completed,
         DATE_DIFF('microsecond', v.entered_at, v.exited_at) AS microseconds,
         CASE WHEN v.exited_at IS NOT NULL THEN CAST(v.dwell_working_days AS BIGINT) END AS working_days,
+        CAST(ROUND(v.transition_lag_days * 86400000000) AS BIGINT) AS lag_microseconds,
         CASE WHEN v.dwell_days > r.overtime_factor * r.reference_days THEN 1 ELSE 0 END AS overtime
     FROM stage_visits AS v
     INNER JOIN slots AS s ON v.entered_at >= s.starts_at AND v.entered_at < s.ends_at
@@ -93,6 +94,8 @@ slot_bins AS (
         SUM(completed) AS completed,
         SUM(microseconds) AS microseconds,
         SUM(working_days) AS working_days,
+        SUM(lag_microseconds) AS lag_microseconds,
+        COUNT(lag_microseconds) AS lags,
         SUM(overtime) AS overtime,
         MIN(CASE WHEN completed = 1 THEN dwell_days END) AS min_days,
         MAX(CASE WHEN completed = 1 THEN dwell_days END) AS max_days
@@ -109,6 +112,8 @@ bins AS (
         SUM(b.completed) AS completed,
         SUM(b.microseconds) AS microseconds,
         SUM(b.working_days) AS working_days,
+        SUM(b.lag_microseconds) AS lag_microseconds,
+        SUM(b.lags) AS lags,
         SUM(b.overtime) AS overtime,
         MIN(b.min_days) AS min_days,
         MAX(b.max_days) AS max_days
@@ -132,6 +137,8 @@ cells AS (
         SUM(completed) AS completed,
         SUM(microseconds) AS microseconds,
         SUM(working_days) AS working_days,
+        SUM(lag_microseconds) AS lag_microseconds,
+        SUM(lags) AS lags,
         SUM(overtime) AS overtime,
         MIN(min_days) AS min_days,
         MAX(max_days) AS max_days,
@@ -249,6 +256,7 @@ SELECT
     c.max_days,
     COALESCE(f.kaplan_meier, l.median_days) AS km_median_days,
     CAST(c.working_days AS DOUBLE) / c.completed AS mean_working_days,
+    CAST(c.lag_microseconds AS DOUBLE) / NULLIF(c.lags, 0) / 86400000000 AS mean_transition_lag_days,
     c.overtime,
     CAST(c.overtime AS DOUBLE) / c.visits AS overtime_share,
     r.reference_days,

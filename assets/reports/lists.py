@@ -58,3 +58,8 @@ def risk_list(opportunities: Parquet, stage_visits: Parquet, stages: Parquet, pa
         "playbook": playbook(company.language),
     }
     return Query(sql_beside(__file__, "risk_list"), tables)
+
+
+@table_asset(FORECASTS.tables["audit_sample"], "reports")
+def audit_sample(opportunities: Parquet, parameters: Parquet) -> Query:
+    return Query(sql_beside(__file__, "audit_sample"), {"opportunities": opportunities, "parameters": parameters})

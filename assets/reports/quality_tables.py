@@ -13,11 +13,14 @@ from assets.declare import table_asset
 from assets.exports.judge import expected_of
 from assets.exports.settings import Configuration
 from assets.query import Parquet, Query
-from quality.findings import findings_sql
+from quality.findings import IN_FORCE, findings_sql
 from quality.tables import EXPORTED
 from quality.tables.runs import RUNS
 
 GROUP = "reports"
+
+LARGEST_AMOUNT = EXPORTED["opportunities"].columns["amount"].info["maximum"]
+"""An implausible amount is nobody's money: it counts as unknown."""
 
 DERIVED = {
     "opportunities": ("pipeline_key", "stage_key", "status", "amount_reporting"),
@@ -142,7 +145,7 @@ def data_quality_sql(company: Configuration, names: Iterable[str]) -> str:
         SELECT
             t.table_name, t.code,
             sum(coalesce(CASE WHEN o.status = 'open' THEN o.amount END, CASE WHEN o.opportunity_id IS NULL THEN t.amount END, 0)) AS amount_touched,
-            count(*) FILTER (o.opportunity_id IS NULL AND t.is_open AND t.amount IS NULL) AS amount_unknown,
+            count(*) FILTER (CASE WHEN o.opportunity_id IS NULL THEN t.is_open AND t.amount IS NULL ELSE o.status = 'open' AND o.amount IS NULL END) AS amount_unknown,
             sum(coalesce(w.expected_amount, CAST(CASE WHEN o.opportunity_id IS NULL THEN t.amount * coalesce(s.p_won, 0) END AS DECIMAL(18, 2)), 0)) AS forecast_touched
         FROM touched AS t
         LEFT JOIN opportunities AS o ON o.opportunity_id = t.opportunity_id
@@ -169,10 +172,10 @@ def _touched_by(name: str) -> str:
         SELECT
             unnest(_reasons) AS code, coalesce(opportunity_id, _file || ':' || _line) AS opportunity_id,
             {"coalesce(status, 'open') = 'open'" if is_parent else "FALSE"} AS is_open,
-            {"CASE WHEN coalesce(status, 'open') = 'open' THEN amount_reporting END" if is_parent else "CAST(NULL AS DECIMAL(18, 2))"} AS amount,
+            {f"CASE WHEN coalesce(status, 'open') = 'open' AND amount_reporting BETWEEN 0 AND {LARGEST_AMOUNT:.0f} THEN amount_reporting END" if is_parent else "CAST(NULL AS DECIMAL(18, 2))"} AS amount,
             {"stage_key" if is_parent else "CAST(NULL AS VARCHAR)"} AS stage
         FROM exported_{name}
-        WHERE _verdict <> 'superseded'
+        {IN_FORCE}
     )
     GROUP BY code, opportunity_id
     """

@@ -5,6 +5,7 @@ never stops a run.
 """
 
 from collections.abc import Mapping
+from datetime import date
 
 from assets.exports.settings import Configuration
 from assets.query import Engine, Parquet, Query
@@ -34,6 +35,10 @@ _NEEDED_FOR: dict[str, dict[Language, str]] = {
 _SENTENCES: dict[str, dict[Language, tuple[str, str]]] = {
     "absent": {"en": ("{what}", "no {table} export"), "zh": ("{what}", "没有 {table} 导出")},
     "note": {"en": ("reading", "{note}"), "zh": ("读取", "{note}")},
+    "stale": {
+        "en": ("anything that happened after {date}", "the newest export is {days} days older than the as-of date"),
+        "zh": ("{date} 之后发生的一切", "最新导出比截止日期早 {days} 天"),
+    },
     "undated": {
         "en": ("flow, conversion and dwell of {deals} opportunities", "no date is known for any of their stages"),
         "zh": ("{deals} 个商机的流量、转化与停留", "其任何阶段均无日期"),
@@ -64,7 +69,7 @@ FROM opportunities WHERE amount IS NULL
 """
 
 
-def skipped(company: Configuration, notes: list[str], tables: Mapping[str, Parquet], engine: Engine) -> list[dict[str, str]]:
+def skipped(company: Configuration, notes: list[str], as_of: date, newest_export: date, tables: Mapping[str, Parquet], engine: Engine) -> list[dict[str, str]]:
     """One entry per thing not computed or left out, in the company's language: what, and why."""
 
     def say(key: str, **figures) -> dict[str, str]:
@@ -77,6 +82,9 @@ def skipped(company: Configuration, notes: list[str], tables: Mapping[str, Parqu
         if name not in company.exports.tables and not (name == "targets" and company.targets)
     ]
     found += [say("note", note=note) for note in notes]
+    age_days = (as_of - newest_export).days
+    if age_days >= company.thresholds.stale_export_days:
+        found.append(say("stale", date=newest_export, days=age_days))
     inputs = {"opportunities": tables["opportunities"]}
     undated = engine.arrow(Query(_UNDATED_SQL, inputs)).to_pylist()[0]["deals"]
     unknown = engine.arrow(Query(_NO_AMOUNT_SQL, inputs)).to_pylist()[0]

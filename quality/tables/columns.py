@@ -96,13 +96,15 @@ def column(
     minimum: float | None = None,
     maximum: float | None = None,
     values: tuple[str, ...] | None = None,
+    pattern: str | None = None,
     private: str | None = None,
     severity: str = "reject",
 ) -> sa.Column:
     """Declare one column.
 
     ``unit`` is one of `UNITS` and fixes the type. ``required`` means that a row without it cannot be used;
-    ``minimum``, ``maximum`` and ``values`` bound it; ``severity`` says what a value outside does. ``private``
+    ``minimum``, ``maximum`` and ``values`` bound it; ``severity`` says what a value outside does. ``pattern`` is the
+    regular expression that a whole value should have, of severity warning unless the company says otherwise. ``private``
     names how the value is masked wherever it would be shown (name, phone, email, text).
     """
     if unit not in UNITS:
@@ -118,6 +120,7 @@ def column(
         "minimum": minimum,
         "maximum": maximum,
         "values": values,
+        "pattern": pattern,
         "private": private,
         "severity": severity,
     }

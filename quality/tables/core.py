@@ -66,6 +66,7 @@ parameters = table(
     column("zombie_days", "count", "Days without anything happening that make a zombie", required=True),
     column("zombie_close_overdue_days", "count", "Days past the expected close date that make a zombie", required=True),
     column("small_sample", "count", "Counts below this are shown greyed", required=True),
+    column("audit_sample_share", "share", "Share of each owner's open opportunities to check by hand every week", required=True),
     column("language", "label", "Language of the reports", required=True, values=("en", "zh")),
 )
 
@@ -120,6 +121,7 @@ stage_entries = table(
     column("kind", "label", "open, won or lost", required=True, values=STATUSES),
     column("position", "position", "Position of the stage in its pipeline; one past the last for won, 0 for lost", required=True),
     column("entered_at", "time", "Entry", required=True),
+    column("left_at", "time", "Exit as exported beside the entry; null where none is exported or it lies after the as-of date"),
     column("history", "label", "How the entry is known", required=True, values=HISTORY_KINDS),
 )
 
@@ -190,6 +192,12 @@ stage_visits = table(
     column("amount", "amount", "Amount at the visit's end; null where none was known", minimum=0),
     column("dwell_days", "days", "Exit, or the first instant after the as-of date, less entry", required=True),
     column("dwell_working_days", "days", "Working days after the day of entry up to the day of exit (or the as-of date); null before the calendar's first day"),
+    column(
+        "transition_lag_days",
+        "days",
+        "Entry less the exported exit of the stage before; negative where they overlap, null where none is exported",
+        minimum=-100_000,
+    ),
     column("history", "label", "How the entry is known", required=True, values=HISTORY_KINDS),
 )
 

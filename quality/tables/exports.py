@@ -16,6 +16,9 @@ EXPORTS = sa.MetaData()
 
 OPPORTUNITY_TYPES = ("new", "renewal", "expansion")
 
+PHONE = r"\+?[0-9(][0-9 ().\-/]{4,20}[0-9](?:[ ,;]*(?:x|ext\.?|转) ?[0-9]{1,6})?"
+EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}"
+
 PARENT_RULES = (
     Rule(
         "unknown_opportunity",
@@ -90,7 +93,37 @@ opportunities = table(
         Rule("closed_in_future", "ok_closed_past", "reject", "closing is not after the export date", "correct the close date"),
         Rule("closed_before_created", "ok_closed_after_created", "reject", "closing is not before creation", "correct one of the two dates"),
         Rule("closed_without_date", "ok_closed_dated", "reject", "a closed opportunity has a close date", "enter the close date"),
+        Rule(
+            "close_date_missing",
+            "ok_closed_dated_in_row",
+            "warning",
+            "a closed opportunity has a close date (else the stage history dates it, or it is left out)",
+            "enter the close date",
+        ),
         Rule("won_without_amount", "ok_won_amount", "warning", "a won opportunity has an amount", "enter the amount"),
+        Rule("stage_missing", "ok_stage_present", "warning", "the opportunity has a stage (else that of the stage history holds)", "enter the stage"),
+        Rule(
+            "unknown_outcome",
+            "ok_outcome_known",
+            "warning",
+            "the outcome is open, or a configured spelling of won or lost",
+            "correct the outcome, or add its spelling to won or lost",
+        ),
+        Rule(
+            "conflicting_versions",
+            "ok_versions_agree",
+            "warning",
+            "rows of one export with the same id have the same amount",
+            "keep one row, or give each deal an id of its own",
+        ),
+        Rule(
+            "stage_entered_implausible",
+            "ok_stage_entered_then",
+            "warning",
+            "entry of the present stage is neither before creation nor after the export date",
+            "correct the date",
+        ),
+        Rule("updated_in_future", "ok_updated_past", "warning", "the last change is not after the export date", "correct the date"),
         Rule(
             "contradictory_outcome",
             "ok_outcome_agrees",
@@ -105,6 +138,7 @@ opportunities = table(
             "a won opportunity has an effective contract or a first payment",
             "enter the contract date or the payment",
         ),
+        Rule("several_owners", "ok_one_owner", "warning", "open deals of one customer have one owner", "assign the customer to one owner"),
         Rule("owner_missing", "ok_owner_present", "warning", "the opportunity has an owner", "assign an owner"),
         Rule("not_updated_3d", "ok_updated_3d", "warning", "an open opportunity was updated in the last 3 days", "update it"),
         Rule("not_updated_7d", "ok_updated_7d", "warning", "an open opportunity was updated in the last 7 days", "update it; the supervisor looks"),
@@ -146,6 +180,14 @@ stage_history = table(
             "correct one of the two dates, or reopen the deal",
         ),
         Rule("exited_before_entered", "ok_exited_after_entered", "reject", "exit is not before entry", "correct one of the two dates"),
+        Rule("exited_in_future", "ok_exited_past", "warning", "exit is not after the export date", "correct the exit date"),
+        Rule(
+            "entered_before_previous_exit",
+            "ok_entered_after_previous_exit",
+            "warning",
+            "entry is not before the exit of the stage before it",
+            "correct one of the two dates",
+        ),
     ),
 )
 
@@ -161,6 +203,7 @@ field_history = table(
     rules=(
         *PARENT_RULES,
         Rule("changed_in_future", "ok_changed_past", "reject", "the change is not after the export date", "correct the date"),
+        Rule("unreadable_old_value", "ok_old_value_read", "warning", "the old value reads as the field's own kind", "correct the value"),
         Rule("unreadable_new_value", "ok_new_value_read", "reject", "the new value reads as the field's own kind", "correct the value"),
     ),
 )
@@ -180,8 +223,8 @@ leads = table(
     column("annual_revenue", "original_amount", "Customer's annual revenue", minimum=0),
     column("contact", "text", "Contact's name", private="name"),
     column("title", "text", "Contact's position"),
-    column("phone", "text", "Phone", private="phone"),
-    column("email", "text", "E-mail", private="email"),
+    column("phone", "text", "Phone", private="phone", pattern=PHONE),
+    column("email", "text", "E-mail", private="email", pattern=EMAIL),
     column("need", "text", "Need in words", private="text"),
     column("need_type", "label", "Kind of need"),
     column("need_tags", "text", "Tags"),
@@ -198,6 +241,17 @@ leads = table(
     column("converted_opportunity_id", "id", "Opportunity it became"),
     rules=(
         Rule("captured_in_future", "ok_captured_past", "reject", "capture is not after the export date", "correct the date"),
+        Rule("repeated_contact", "ok_contact_once", "warning", "no earlier lead has the same phone or e-mail", "merge the leads"),
+        Rule("repeated_need", "ok_need_once", "warning", "the same customer stated no such need in the days before (duplicate_need_days)", "merge the leads"),
+        Rule("vague_need", "ok_need_clear", "warning", "the need is more than a vague word (vague_words)", "ask what is needed, how much and by when"),
+        Rule(
+            "no_intent",
+            "ok_intent_stated",
+            "warning",
+            "the need is stated and is not that there is none (no_intent_words)",
+            "state the need, or mark the lead invalid",
+        ),
+        Rule("placeholder_phone", "ok_phone_real", "warning", "the phone is not one digit repeated or a run of digits", "enter the number that was called"),
         Rule("recorded_late", "ok_recorded_in_time", "warning", "recorded within 24 hours of capture", "record leads the same day"),
     ),
 )

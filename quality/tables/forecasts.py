@@ -145,6 +145,18 @@ forecast_changes = table(
     column("deals", "count", "Deals concerned", required=True),
 )
 
+audit_sample = table(
+    FORECASTS,
+    "audit_sample",
+    "One row per open opportunity to check by hand in the week of the as-of date: the same for everybody who asks.",
+    as_of(),
+    column("week_start", "date", "Monday of the week", key=True),
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("owner_id", "id", "Owner; unassigned where there is none", required=True),
+    column("stage", "id", "Stage key", required=True),
+    column("amount", "amount", "Amount at the as-of date; null where none is known"),
+)
+
 RISK_SIGNALS = ("stage_overtime", "zombie", "not_updated_7d")
 
 risk_list = table(

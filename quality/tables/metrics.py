@@ -115,6 +115,7 @@ stage_dwell = table(
     column("max_days", "days", "Longest completed visit"),
     column("km_median_days", "days", "Kaplan–Meier median over all visits, any exit being the event; null when not reached"),
     column("mean_working_days", "days", "Mean of completed visits in working days"),
+    column("mean_transition_lag_days", "days", "Mean of entry less the exported exit of the stage before; null where none is exported", minimum=-100_000),
     column("overtime", "count", "Visits, open ones included, longer than 1.5 × the stage's average", required=True),
     column("overtime_share", "share", "overtime ÷ visits"),
     column(

@@ -295,7 +295,7 @@ def test_check_publishes_nothing(tmp_path):
     company = founded(tmp_path / "company")
     said = company.run(command="check")
     assert said.exit_code == 0, said.err
-    assert "opportunities: 120 read = 120 accepted + 0 superseded + 0 rejected" in said.out
+    assert "opportunities: 120 read = 120 accepted + 0 superseded + 0 rejected\n  deals.csv: CSV, UTF-8, ',', LF, 120 rows\n" in said.out
     assert "stage_history: 364 read = 364 accepted" in said.out
     assert not company.home.page.exists()
     assert not company.home.report_database.exists()
@@ -311,6 +311,7 @@ def test_no_opportunity_existed_by_the_day_asked_for(company: Company):
     ("more", "exit_code", "words"),
     [
         (["--as-of", "2004-12-31"], 2, ["the as-of date 2004-12-31 is too early", "expected: a day from 2005-01-01 on"]),
+        (["--as-of", "2099-01-01"], 2, ["the as-of date 2099-01-01 lies in the future", "the newest export is of"]),
         (["--report-db", "mysql://me:secret@host/reports"], 3, ["a URL that begins with mysql://", "sqlite:///path/to/reports.sqlite"]),
         (["--report-db", "reports.sqlite"], 3, ["text that is not a database URL"]),
         (["--report-db", "postgresql://me:secret@127.0.0.1:1/reports"], 3, ["127.0.0.1 does not answer", "me:***@127.0.0.1:1", "pg_isready"]),

@@ -5,7 +5,7 @@ WITH typed AS (
         r.*,
         p.is_accepted,
         f.export_end,
-        coalesce(x.rate, 1) AS rate,
+        CASE WHEN x.rate IS NOT NULL OR p.currency IS NULL THEN coalesce(x.rate, 1) END AS rate,
         TRY_CAST(replace(r.old_value, ',', '') AS DECIMAL(18, 2)) AS old_number,
         TRY_CAST(replace(r.new_value, ',', '') AS DECIMAL(18, 2)) AS new_number,
         TRY_CAST(left(r.old_value, 10) AS DATE) AS old_date,
@@ -27,6 +27,10 @@ SELECT
     CASE d.field
         WHEN 'amount' THEN d.new_value IS NULL OR d.new_number IS NOT NULL
         WHEN 'expected_close_date' THEN d.new_value IS NULL OR d.new_date IS NOT NULL
-    END AS ok_new_value_read
+    END AS ok_new_value_read,
+    CASE d.field
+        WHEN 'amount' THEN d.old_value IS NULL OR d.old_number IS NOT NULL
+        WHEN 'expected_close_date' THEN d.old_value IS NULL OR d.old_date IS NOT NULL
+    END AS ok_old_value_read
 FROM typed AS d
 ORDER BY d._row

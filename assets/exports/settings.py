@@ -27,12 +27,15 @@ ISO_DATES = (
 EXCEL_SERIAL = "excel"
 """The declared form of a date written as an Excel serial number (days since 1899-12-30)."""
 
+EPOCH_MS = "epoch_ms"
+"""The declared form of a time written as milliseconds since 1970 in UTC, as many interfaces of CRMs give it."""
+
 
 class Forms(Settings):
     """Written forms of values. Where a table leaves one out, that of all exports holds.
 
-    ``dates`` are strptime forms tried in their order, with `EXCEL_SERIAL` for serial numbers; ISO 8601 is always
-    read. ``amount_unit`` multiplies every amount (10000 for 万元); a header such as 金额(万元) says so by itself.
+    ``dates`` are strptime forms tried in their order, with `EXCEL_SERIAL` for serial numbers and `EPOCH_MS` for
+    milliseconds; ISO 8601 is always read. ``amount_unit`` multiplies every amount (10000 for 万元); a header such as 金额(万元) says so by itself.
     ``empty`` are spellings of "no value".
     """
 

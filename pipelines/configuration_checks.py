@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from assets.exports.crm.declaration import Crm
 from assets.exports.pulling import PULLS, file_name, is_pulled
 from pipelines.configuration_file import Place, nearest, shown
 from quality.expectations import expectations_of
@@ -27,7 +28,7 @@ class Disagreement:
     nearest: str | None = None
 
 
-def disagreements(data: Mapping[str, Any], crms: Collection[str]) -> Iterator[Disagreement]:
+def disagreements(data: Mapping[str, Any], crms: Mapping[str, Crm]) -> Iterator[Disagreement]:
     """Everything in ``data``, the plain content of a configuration, that does not agree."""
     yield from _of_pipelines(_entries(data.get("pipelines")))
     yield from _of_exports(_mapping(data.get("exports")), _stage_keys(data), crms)
@@ -109,9 +110,12 @@ def _stage_keys(data: Mapping[str, Any]) -> set[str]:
     return keys
 
 
-def _of_exports(exports: Mapping[Any, Any], stage_keys: set[str], crms: Collection[str]) -> Iterator[Disagreement]:
+def _of_exports(exports: Mapping[Any, Any], stage_keys: set[str], crms: Mapping[str, Crm]) -> Iterator[Disagreement]:
     if isinstance(exports.get("crm"), str):
         yield from _unknown(("exports", "crm"), exports["crm"], crms, "a CRM that Leadline knows")
+        if exports["crm"] in crms:
+            for name in _mapping(exports.get("lookups")):
+                yield from _unknown(("exports", "lookups", name), name, crms[exports["crm"]].lookups, f"a lookup of {exports['crm']}")
     tables = exports.get("tables")
     misspelt = any(nearest(name, EXPORTED) == "opportunities" for name in _mapping(tables))
     if isinstance(tables, Mapping) and "opportunities" not in tables and not misspelt:

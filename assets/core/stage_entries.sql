@@ -12,7 +12,8 @@ WITH observed AS (
     WHERE h._verdict = 'accepted' AND h.stage_key IS NOT NULL AND h.entered_at < p.as_of_end
       AND h.opportunity_id IN (SELECT opportunity_id FROM opportunity_versions)
     UNION ALL
-    SELECT d.opportunity_id, d.stage, d.entered_at, NULL AS left_at, 'derived' AS history, 0 AS line
+    -- A row of the log goes before a date of the deal itself that says the same.
+    SELECT d.opportunity_id, d.stage, d.entered_at, NULL AS left_at, 'derived' AS history, 999999999 AS line
     FROM stage_dates AS d, parameters AS p
     WHERE d.entered_at < p.as_of_end AND d.opportunity_id IN (SELECT opportunity_id FROM opportunity_versions)
 ),
@@ -28,14 +29,34 @@ newest AS (
 first_stage AS (
     SELECT pipeline, stage FROM stages WHERE kind = 'open' AND position = 1
 ),
--- Deals without any dated entry begin in the first stage on the day of creation.
+-- A log of changes tells where a deal began: in the stage that its first change left, however late that change was.
+left_first AS (
+    SELECT opportunity_id, previous_stage_key AS stage, entered_at AS left_at
+    FROM exported_stage_history
+    WHERE _verdict = 'accepted' AND stage_key IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY opportunity_id ORDER BY entered_at, _row) = 1 AND previous_stage_key IS NOT NULL
+),
+-- Where a closed deal keeps its last open stage, a log may hold nothing but closings: it is silent about the beginning.
+silent AS (
+    SELECT v.opportunity_id
+    FROM opportunity_versions AS v
+    JOIN stages AS s ON s.stage = v.stage AND s.kind = 'open'
+    WHERE v.is_current AND v.status <> 'open'
+      AND v.opportunity_id NOT IN (SELECT o.opportunity_id FROM observed AS o JOIN stages AS e ON e.stage = o.stage WHERE e.kind = 'open')
+),
+-- Deals without any dated entry, or with a silent log, begin in the first stage on the day of creation.
 created AS (
-    SELECT v.opportunity_id, f.stage, v.created_at AS entered_at, NULL AS left_at, 'derived' AS history, -1 AS line
+    SELECT v.opportunity_id, coalesce(b.stage, f.stage) AS stage, v.created_at AS entered_at, NULL AS left_at, 'derived' AS history, -1 AS line
     FROM opportunity_versions AS v
     JOIN first_stage AS f ON f.pipeline = v.pipeline
+    LEFT JOIN left_first AS b ON b.opportunity_id = v.opportunity_id AND v.created_at <= b.left_at
     CROSS JOIN parameters AS p
     WHERE v.is_current AND v.created_at < p.as_of_end
-      AND v.opportunity_id NOT IN (SELECT opportunity_id FROM newest)
+      AND (
+          b.stage IS NOT NULL
+          OR v.opportunity_id NOT IN (SELECT opportunity_id FROM newest)
+          OR v.opportunity_id IN (SELECT opportunity_id FROM silent)
+      )
 ),
 -- What a snapshot shows and nothing else explains: a stage that differs from the one known before it.
 seen AS (
@@ -54,7 +75,9 @@ rebuilt AS (
         CASE
             WHEN s.kind = 'open' AND v.stage_entered_at < p.as_of_end AND (v.seen_before IS NULL OR v.stage_entered_at >= v.seen_before)
                 THEN greatest(v.stage_entered_at, coalesce(n.entered_at, v.created_at, v.stage_entered_at))
-            WHEN s.kind = 'open' THEN greatest(CAST(v.seen_on AS TIMESTAMP), coalesce(n.entered_at, v.created_at))
+            -- A closed deal that stays in its last open stage was there before it closed.
+            WHEN s.kind = 'open'
+                THEN greatest(least(CAST(v.seen_on AS TIMESTAMP), CASE WHEN v.status <> 'open' THEN v.closed_at END), coalesce(n.entered_at, v.created_at))
         END AS entered_at,
         NULL AS left_at,
         CASE WHEN v.stage_entered_at IS NOT NULL THEN 'derived' ELSE 'rebuilt' END AS history,

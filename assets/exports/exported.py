@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from assets.declare import asset_arguments
 from assets.exports.judge import NO_PARENTS, Judged, exchange_rates, judge
 from assets.exports.settings import Configuration
-from assets.exports.source import ExportSource, files_read
+from assets.exports.source import ExportSource, files_read, with_merged
 from assets.query import Engine, Parquet, Query
 from quality.tables import EXPORTED
 
@@ -45,6 +45,7 @@ def _read_and_judge(
     typed = source.typed(table_name)
     rates = exchange_rates(company, source.typed("exchange_rates").rows, as_of)
     known = NO_PARENTS if parents is None or not typed.rows.num_rows else engine.arrow(Query(PARENTS_SQL, {"exported_opportunities": parents}))
+    known = with_merged(known, source.merged_deals)
     judged = judge(table_name, typed.rows, typed.faults, company, engine, export_date, Judged(known, owners, rates))
     return judged.replace_schema_metadata(files_read(typed))
 

@@ -15,6 +15,7 @@ from assets.exports.headers import STAGE_DATE, Column, HeaderMap, fold
 from assets.exports.parsing import BLANKS, ValueContext, ValueForms, currency_sql, expected_forms, is_parsed, literal, money_sql, texts, value_sql
 from assets.exports.questions import QUESTIONS
 from assets.exports.settings import TableSource
+from assets.exports.translation import Translation
 from quality.tables import EXPORTED
 
 VALUE_CHARACTERS = 40
@@ -22,6 +23,7 @@ VALUE_CHARACTERS = 40
 
 _TELLING_VALUES = 20_000
 _REPEATS = 10
+_ZERO = r"^[0]+([.,][0]+)?$"
 
 _ARROW = {
     "amount": pa.decimal128(18, 2),
@@ -37,8 +39,11 @@ _ARROW = {
     "flag": pa.bool_(),
 }
 
-PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_snapshot", pa.date32())])
-"""Where a row comes from: its file's relative name, its line, and the day in the file's name."""
+PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_part", pa.int32()), ("_snapshot", pa.date32())])
+"""Where a row comes from: its file's relative name, its line, which row of that line it is, and the day in the file's name.
+
+``_part`` is 0 but where one line makes several rows (assets/exports/shaping.py).
+"""
 
 
 def schema_of(contract: sa.Table, stage_dates: tuple[str, ...] = ()) -> pa.Schema:
@@ -55,18 +60,28 @@ def constants_of(table_name: str, source: TableSource, crm: Crm) -> dict[str, st
 class FileQuery:
     """The SQL that types the text of one file, and what its columns are expected to hold."""
 
-    def __init__(self, contract: sa.Table, source: TableSource, crm: Crm, forms: ValueForms, mapping: HeaderMap, currency: str):
+    def __init__(
+        self,
+        contract: sa.Table,
+        source: TableSource,
+        crm: Crm,
+        forms: ValueForms,
+        mapping: HeaderMap,
+        currency: str,
+        stage_keys: tuple[str, ...],
+        translation: Translation,
+    ):
         self.place = f"exports.tables.{contract.name}"
-        self.schema = schema_of(contract, tuple(source.stage_dates))
-        self.positions = sorted({column.position for column in mapping.columns.values()})
-        units = {c.name: c.info["unit"] for c in contract.columns} | {STAGE_DATE + key: "time" for key in source.stage_dates}
+        self.schema = schema_of(contract, stage_keys)
+        self._translated = translation
+        self.positions = sorted({place for column in mapping.columns.values() for place in column.positions} | translation.positions)
+        units = {c.name: c.info["unit"] for c in contract.columns} | {STAGE_DATE + key: "time" for key in stage_keys}
         percent = crm.percent.get(contract.name, ())
-        self._texts = {name: (column.position, units[name]) for name, column in mapping.columns.items()}
+        self._texts = {name: (column.positions, units[name]) for name, column in mapping.columns.items()}
         self._constants = {name: text.strip(BLANKS) for name, text in constants_of(contract.name, source, crm).items() if name not in mapping.columns}
         self._forms = forms
         given = [*self._texts, *self._constants]
         contexts = {name: ValueContext(column.scale, column.is_percent or name in percent) for name, column in mapping.columns.items()}
-        self.headers = {str(column.position): column.header for column in mapping.columns.values()}
         is_settled = {"dates": _names_order(forms), "amounts": forms.decimal_comma}
         self.asked = {name: unit for name in given if (unit := units[name]) in QUESTIONS and not is_settled["dates" if unit in ("date", "time") else "amounts"]}
         self.parsed = [name for name in given if is_parsed(units[name])]
@@ -82,18 +97,18 @@ class FileQuery:
         self._joint = {name for name, sql in values.items() if name not in self.parsed or sql != alone[name]}
 
     def run(self, connection: duckdb.DuckDBPyConnection, group: pa.Table) -> pa.Table:
-        """The typed columns of ``group`` in its order, ``_line``, and per parsed column its unreadable texts.
+        """The typed columns of ``group`` in its order, its place, and per parsed column its unreadable texts.
 
         Of a column whose texts repeat, each is cleaned and parsed once, unless its value depends on other columns too.
         """
-        repeated = {str(position) for name, (position, _) in self._texts.items() if name not in self._joint and _is_repeated(group[str(position)])}
-        encoded = {position: group[position].combine_chunks().dictionary_encode() for position in repeated}
-        columns, of_repeated = {"_line": group["_line"]}, {}
-        for name, (position, unit) in self._texts.items():
-            if name not in self._joint and str(position) in encoded:
-                of_repeated[name] = texts(encoded[str(position)].dictionary, unit, self._forms)
+        alone = {name: places[0] for name, (places, _) in self._texts.items() if len(places) == 1 and name not in self._joint | self._translated.beside}
+        encoded = {place: group[str(place)].combine_chunks().dictionary_encode() for place in {*alone.values()} if _is_repeated(group[str(place)])}
+        columns, of_repeated = {"_n": np.arange(group.num_rows)}, {}
+        for name, (places, unit) in self._texts.items():
+            if (place := alone.get(name)) in encoded:
+                of_repeated[name] = self._translated.text(name, texts(encoded[place].dictionary, unit, self._forms), group)
             else:
-                columns[name] = texts(group[str(position)], unit, self._forms)
+                columns[name] = self._translated.text(name, self._filled(places, unit, group), group)
         columns |= {name: pa.repeat(text, group.num_rows) for name, text in self._constants.items()}
         given = pa.table(columns)
         typed = self._typed(connection, given, [name for name in self._values if name not in of_repeated])
@@ -101,23 +116,33 @@ class FileQuery:
             if name in columns:
                 typed = typed.append_column(name, given[name])
         for name, values in of_repeated.items():
-            once = pa.table({"_line": np.arange(len(values)), name: values})
+            once = pa.table({"_n": np.arange(len(values)), name: values})
             once = self._typed(connection, once, [name]) if name in self._values else once
-            indices = encoded[str(self._texts[name][0])].indices
+            indices = encoded[alone[name]].indices
             for part in once.column_names[1:]:
                 typed = typed.append_column(part, once[part].combine_chunks().take(indices))
+        for name in ("_line", "_part"):
+            typed = typed.append_column(name, group[name])
         return typed
 
+    def _filled(self, places: tuple[int, ...], unit: str, group: pa.Table) -> pa.ChunkedArray:
+        """The text of one column: that of the first of its headers with a value, a zero only where no other has one."""
+        filled = [texts(group[str(place)], unit, self._forms) for place in places]
+        if len(filled) == 1:
+            return filled[0]
+        other_than_zero = [pc.if_else(pc.match_substring_regex(text, _ZERO), None, text) for text in filled]
+        return pc.coalesce(*other_than_zero, *filled)
+
     def _typed(self, connection: duckdb.DuckDBPyConnection, given: pa.Table, names: list[str]) -> pa.Table:
-        """``_line`` of ``given``, and in its order the typed columns ``names`` and their unreadable texts."""
+        """``_n`` of ``given``, and in its order the typed columns ``names`` and their unreadable texts."""
         if not names:
-            return given.select(["_line"])
+            return given.select(["_n"])
         connection.register("texts", given)
         typed = connection.sql(_typing_sql({name: self._values[name] for name in names}, [name for name in self.parsed if name in names])).to_arrow_table()
         connection.unregister("texts")
-        lines = typed["_line"].to_numpy()
-        if (lines[1:] < lines[:-1]).any():
-            typed = typed.take(pa.array(np.argsort(lines, kind="stable")))
+        order = typed["_n"].to_numpy()
+        if (order[1:] < order[:-1]).any():
+            typed = typed.take(pa.array(np.argsort(order)))
         return typed
 
 
@@ -138,7 +163,7 @@ def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:
     text = "".join(f', "{name}" AS "text {name}"' for name in parsed)
     names = ", ".join(f'"{name}"' for name in values)
     unread = "".join(f', CASE WHEN "{name}" IS NULL THEN left("text {name}", {VALUE_CHARACTERS}) END AS "unread {name}"' for name in parsed)
-    return f"WITH typed AS (SELECT _line, {typed}{text} FROM texts) SELECT _line, {names}{unread} FROM typed"
+    return f"WITH typed AS (SELECT _n, {typed}{text} FROM texts) SELECT _n, {names}{unread} FROM typed"
 
 
 def _with_currency(value: str, amount: Column | None, has_currency: bool, forms: ValueForms, company_currency: str) -> dict[str, str]:

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from assets.exports.crm import crm_named
+from assets.exports.headers import STAGE_DATE
 from assets.exports.settings import Configuration
 from assets.query import Engine, Query, Relation, sql_beside
 from models.settings import Company
@@ -94,15 +96,18 @@ def exchange_rates(company: Company, exported: pa.Table | None, as_of: date) -> 
 def facts(company: Configuration, rows: pa.Table, owners: pa.Table, export_date: date) -> pd.DataFrame:
     """The one row about company and export that the judging SQL joins to every row."""
     configured = company.exports.tables
+    crm = crm_named(company.exports.crm)
+    dated = any(_has_values(rows, name) for name in rows.column_names if name.startswith(STAGE_DATE))
     evidence = [_has_values(rows, column) for column in ("contract_effective_at", "first_payment_at")]
     return pd.DataFrame(
         {
             "only_pipeline": [company.pipelines[0].key if len(company.pipelines) == 1 else None],
             "outcome_from": [company.outcome_from],
+            "outcome_beside_stage": [crm.outcome_beside_stage],
             "reporting_currency": [company.currency],
             "export_end": [pd.Timestamp(export_date) + pd.Timedelta(days=1)],
             "has_owners": [owners.num_rows > 0],
-            "has_history": ["stage_history" in configured or bool(configured["opportunities"].stage_dates)],
+            "has_history": ["stage_history" in configured or bool(configured["opportunities"].stage_dates) or dated],
             "has_stages": [_has_values(rows, "stage")],
             "has_close_dates": [_has_values(rows, "closed_at")],
             "has_contract_facts": [any(evidence)],
@@ -213,8 +218,8 @@ def _unread(rows: pa.Table, faults: pa.Table) -> pd.DataFrame:
     if not faults.num_rows:
         return faults.to_pandas().assign(_row=pd.Series(dtype="int64"))
     lines = pc.is_in(rows["_line"], pc.unique(faults["_line"]))
-    places = rows.select(["_file", "_line", "_row"]).filter(lines).to_pandas().astype({"_file": "str"})
-    return faults.to_pandas().merge(places, on=["_file", "_line"], how="inner", validate="m:1")
+    places = rows.select(["_file", "_line", "_part", "_row"]).filter(lines).to_pandas().astype({"_file": "str"})
+    return faults.to_pandas().merge(places, on=["_file", "_line", "_part"], how="inner", validate="m:1")
 
 
 def _inputs(table_name: str, rows: pa.Table, company: Configuration, export_date: date, neighbours: Judged) -> Mapping[str, Relation]:

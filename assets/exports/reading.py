@@ -4,9 +4,9 @@ What belongs here: putting together files, headers and values for one table. Wha
 a row can be trusted (judge.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import duckdb
@@ -20,37 +20,53 @@ from assets.exports.errors import ExportError, SourceProblems, UndeclaredForms, 
 from assets.exports.file_query import FileQuery, constants_of, schema_of
 from assets.exports.files import ExportFile, Folder, find_files, missing_files
 from assets.exports.headers import STAGE_DATE, HeaderMap, check_source, map_headers
+from assets.exports.lookups import MERGED_DEALS, Lookups
 from assets.exports.parsing import BLANKS, ValueForms, expected_forms, literal, value_sql
 from assets.exports.questions import QUESTIONS
 from assets.exports.readers import open_text
 from assets.exports.readers.text import BrokenRow, TextBatch, TextFile
 from assets.exports.settings import Configuration, FileForm, TableSource
+from assets.exports.shaping import headers_read, part_of, shaped
+from assets.exports.stage_dates import StageNames, dated_stages, stage_date_keys, stage_names
+from assets.exports.translation import Translation
 from quality.tables import EXPORTED
 
 BROKEN_ROW = "ragged_row"
 """Code of a row that cannot be taken apart into columns."""
 
-Group = tuple[pa.Table, list[BrokenRow]]
-"""Rows that one query types, and the broken ones among them."""
+Group = tuple[pa.Table, list[BrokenRow], int]
+"""Rows that one query types, the broken ones among them, and how many lines are no rows of the table."""
 
 THREADS = 2
 _GROUP_BYTES = 128 << 20
 
 FAULTS = pa.schema(
-    [("_file", pa.string()), ("_line", pa.int64()), ("column", pa.string()), ("code", pa.string()), ("value", pa.string()), ("expected", pa.string())]
+    [
+        ("_file", pa.string()),
+        ("_line", pa.int64()),
+        ("_part", pa.int32()),
+        ("column", pa.string()),
+        ("code", pa.string()),
+        ("value", pa.string()),
+        ("expected", pa.string()),
+    ]
 )
 """One row per value or row that could not be read; ``column`` and ``value`` are null for a whole row."""
 
 
 @dataclass(frozen=True)
 class FileCount:
-    """What was read of one file and in which form; ``ragged_rows`` are among ``rows``."""
+    """What was read of one file and in which form; ``ragged_rows`` are among ``rows``.
+
+    ``passed_over`` lines belong to no row of the table, as the CRM's declaration says: they are another table's, or hold nothing.
+    """
 
     name: str
     snapshot: date | None
     rows: int
     ragged_rows: int
     form: str
+    passed_over: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,29 +106,34 @@ def read_table(folder: Folder, table_name: str, configuration: Configuration) ->
     files = find_files(folder, source, table_name)
     if not files:
         return _nothing(contract, f"no {table_name} export: {missing_files(folder, source.files, table_name)}")
-    opened = _opened(files, contract, source, crm, _file_form(configuration, source))
+    lookups = Lookups(folder, configuration, crm)
+    names = stage_names(configuration, lookups.stage_ids()) if crm.stage_dates and table_name == "opportunities" else {}
+    opened = _opened(files, contract, source, crm, _file_form(configuration, source), lookups, names)
+    keys = stage_date_keys(configuration) if table_name == "opportunities" else ()
     tables, faults, counts, asked = [], [], [], []
     with duckdb.connect(":memory:", config={"threads": THREADS}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         _check_constants(connection, contract, source, crm, forms, configuration)
-        for file, text, mapping in opened:
-            query = FileQuery(contract, source, crm, forms, mapping, configuration.currency)
-            rows, bad = _typed(connection, file, text, query)
+        for file, text, mapping, own in opened:
+            translation = Translation(table_name, own, mapping, text.header, lookups)
+            query = FileQuery(contract, source, own, forms, mapping, configuration.currency, keys, translation)
+            rows, bad, passed_over = _typed(connection, file, text, query)
             bad, questions = _asked(rows, bad, query)
             asked += questions
             tables.append(rows)
             faults.append(bad)
-            counts.append(FileCount(file.name, file.snapshot, rows.num_rows, pc.sum(pc.equal(bad["code"], BROKEN_ROW)).as_py() or 0, text.form))
+            broken = pc.sum(pc.equal(bad["code"], BROKEN_ROW)).as_py() or 0
+            counts.append(FileCount(file.name, file.snapshot, rows.num_rows, broken, text.form, passed_over))
     if asked:
         raise UndeclaredForms(asked)
-    read = {name for _, _, mapping in opened for name in mapping.columns} | {*constants_of(table_name, source, crm)}
+    read = {name for _, _, mapping, own in opened for name in (*mapping.columns, *constants_of(table_name, source, own))}
     return TypedExport(
         table_name,
-        pa.concat_tables(tables).unify_dictionaries(),
+        without_merged(table_name, pa.concat_tables(tables), lookups).unify_dictionaries(),
         pa.concat_tables(faults),
         tuple(counts),
-        tuple((file.name, name, column.header) for file, _, mapping in opened for name, column in mapping.columns.items()),
-        tuple((file.name, header) for file, _, mapping in opened for header in mapping.unmapped),
+        tuple((file.name, name, column.header) for file, _, mapping, _ in opened for name, column in mapping.columns.items()),
+        tuple((file.name, header) for file, _, mapping, _ in opened for header in mapping.unmapped),
         tuple(c.name for c in contract.columns if c.name not in read),
     )
 
@@ -128,13 +149,29 @@ def _file_form(configuration: Configuration, source: TableSource) -> FileForm:
     return FileForm(**{name: own[name] if own[name] is not None else getattr(configuration.exports, name) for name in names})
 
 
-def _opened(files: list[ExportFile], contract: sa.Table, source: TableSource, crm: Crm, form: FileForm) -> list[tuple[ExportFile, TextFile, HeaderMap]]:
-    """Every file with its mapping; what is wrong with any of them is raised together."""
+def without_merged(table_name: str, rows: pa.Table, lookups: Lookups) -> pa.Table:
+    """The opportunities with those that were merged into another flagged as deleted, so that they leave all of history."""
+    merged = lookups.ids(MERGED_DEALS) if table_name == "opportunities" else pa.array([], pa.string())
+    if not len(merged):
+        return rows
+    place = rows.column_names.index("is_deleted")
+    return rows.set_column(place, "is_deleted", pc.if_else(pc.is_in(rows["opportunity_id"], value_set=merged), True, rows["is_deleted"]))
+
+
+def _opened(
+    files: list[ExportFile], contract: sa.Table, source: TableSource, crm: Crm, form: FileForm, lookups: Lookups, names: StageNames
+) -> list[tuple[ExportFile, TextFile, HeaderMap, Crm]]:
+    """Every file with its mapping and the declaration as it holds for it; what is wrong with any of them is raised together."""
     opened, failures = [], []
     for file in files:
         try:
             text = open_text(file, form)
-            opened.append((file, text, map_headers(text.header, contract, source, crm, file.name)))
+            text, part = shaped(text, part_of(text, contract.name, crm), file, lookups.pairs)
+            own = crm.of_part(contract.name, part)
+            dated = dated_stages(text.header, crm, names, file.name) if names and not source.stage_dates else {}
+            mapping = map_headers(text.header, contract, source, own, file.name, dated)
+            read = headers_read(text.header, part)
+            opened.append((file, text, replace(mapping, unmapped=tuple(header for header in mapping.unmapped if header not in read)), own))
         except ExportError as error:
             failures.append(error)
     if failures:
@@ -153,36 +190,24 @@ def _check_constants(connection, contract: sa.Table, source: TableSource, crm: C
         raise SourceProblems(problems)
 
 
-def _typed(connection, file: ExportFile, text: TextFile, query: FileQuery) -> tuple[pa.Table, pa.Table]:
-    """The typed rows of one file in the order of their lines, and their faults."""
-    rows, faults, broken = [], [], []
-    for group, bad in _made_ahead(_grouped(text.batches(query.positions))):
+def _typed(connection, file: ExportFile, text: TextFile, query: FileQuery) -> tuple[pa.Table, pa.Table, int]:
+    """The typed rows of one file in the order of their lines, their faults, and how many lines are no rows of the table."""
+    rows, faults, broken, passed_over = [], [], [], 0
+    for group, bad, others in _made_ahead(_grouped(text.batches(query.positions))):
         broken += bad
-        group, again = _without_headers(group, query.headers)
-        broken += again
+        passed_over += others
         if not group.num_rows:
             continue
         result = query.run(connection, group)
         rows.append(_placed(result, file, query.schema))
         faults += _unread(result, file, query)
     if broken:
-        rows.append(_placed(pa.table({"_line": pa.array([r.line for r in broken], pa.int64())}), file, query.schema))
+        rows.append(_placed(pa.table({"_line": pa.array([r.line for r in broken], pa.int64()), "_part": _no_parts(len(broken))}), file, query.schema))
         faults.append(_broken(broken, file))
     table = pa.concat_tables([query.schema.empty_table(), *rows])
     unreadable = pa.concat_tables([FAULTS.empty_table(), *faults])
-    return (table.sort_by("_line") if broken else table), unreadable.sort_by([("_line", "ascending"), ("column", "ascending")])
-
-
-def _without_headers(group: pa.Table, headers: Mapping[str, str]) -> tuple[pa.Table, list[BrokenRow]]:
-    """The rows that do not repeat the header, which stands among the rows where files were joined, and those that do."""
-    is_header = None
-    for position, header in headers.items():
-        same = pc.equal(group[position], header).fill_null(False)
-        is_header = same if is_header is None else pc.and_(is_header, same)
-        if not pc.any(is_header).as_py():
-            return group, []
-    again = [BrokenRow(line, "a row of values, found the header again: were files joined into one?") for line in group["_line"].filter(is_header).to_pylist()]
-    return group.filter(pc.invert(is_header)), again
+    ordered = table.sort_by([("_line", "ascending"), ("_part", "ascending")]) if broken else table
+    return ordered, unreadable.sort_by([("_line", "ascending"), ("_part", "ascending"), ("column", "ascending")]), passed_over
 
 
 def _asked(rows: pa.Table, faults: pa.Table, query: FileQuery) -> tuple[pa.Table, list[str]]:
@@ -223,16 +248,22 @@ def _made_ahead(groups: Iterator[Group]) -> Iterator[Group]:
 
 def _grouped(batches: Iterator[TextBatch]) -> Iterator[Group]:
     """Batches put together to about 128 MB, which one query types on all threads."""
-    group, broken, size = [], [], 0
+    group, broken, size, passed_over = [], [], 0, 0
     for batch in batches:
-        group.append(batch.columns.append_column("_line", batch.lines))
+        parts = batch.parts if batch.parts is not None else _no_parts(len(batch.lines))
+        group.append(batch.columns.append_column("_line", batch.lines).append_column("_part", parts))
         broken += batch.broken
         size += group[-1].nbytes
+        passed_over += batch.passed_over
         if size >= _GROUP_BYTES:
-            yield pa.concat_tables(group), broken
-            group, broken, size = [], [], 0
+            yield pa.concat_tables(group), broken, passed_over
+            group, broken, size, passed_over = [], [], 0, 0
     if group:
-        yield pa.concat_tables(group), broken
+        yield pa.concat_tables(group), broken, passed_over
+
+
+def _no_parts(count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(0, pa.int32()), count)
 
 
 def _placed(result: pa.Table, file: ExportFile, schema: pa.Schema) -> pa.Table:
@@ -253,20 +284,20 @@ def _unread(result: pa.Table, file: ExportFile, query: FileQuery) -> list[pa.Tab
     for name in query.parsed:
         unread = result[f"unread {name}"]
         if unread.null_count < len(unread):
-            bad = pa.table({"_line": result["_line"], "value": unread}).filter(unread.is_valid())
+            bad = pa.table({"_line": result["_line"], "_part": result["_part"], "value": unread}).filter(unread.is_valid())
             code = "unreadable_stage_date" if name.startswith(STAGE_DATE) else f"unreadable_{name}"
-            faults.append(_fault_table(file, bad["_line"], name, code, bad["value"], pa.repeat(query.expected[name], bad.num_rows)))
+            faults.append(_fault_table(file, bad["_line"], name, code, bad["value"], pa.repeat(query.expected[name], bad.num_rows), bad["_part"]))
     return faults
 
 
 def _broken(rows: list[BrokenRow], file: ExportFile) -> pa.Table:
     lines = pa.array([r.line for r in rows], pa.int64())
-    return _fault_table(file, lines, None, BROKEN_ROW, pa.nulls(len(rows), pa.string()), pa.array([r.expected for r in rows]))
+    return _fault_table(file, lines, None, BROKEN_ROW, pa.nulls(len(rows), pa.string()), pa.array([r.expected for r in rows]), _no_parts(len(rows)))
 
 
-def _fault_table(file: ExportFile, lines, column: str | None, code: str, values, expected) -> pa.Table:
+def _fault_table(file: ExportFile, lines, column: str | None, code: str, values, expected, parts) -> pa.Table:
     count = len(lines)
     return pa.table(
-        [pa.repeat(file.name, count), lines, pa.repeat(pa.scalar(column, pa.string()), count), pa.repeat(code, count), values, expected],
+        [pa.repeat(file.name, count), lines, parts, pa.repeat(pa.scalar(column, pa.string()), count), pa.repeat(code, count), values, expected],
         schema=FAULTS,
     )

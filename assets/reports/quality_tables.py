@@ -24,7 +24,7 @@ LARGEST_AMOUNT = EXPORTED["opportunities"].columns["amount"].info["maximum"]
 
 DERIVED = {
     "opportunities": ("pipeline_key", "stage_key", "status", "amount_reporting"),
-    "stage_history": ("pipeline_key", "stage_key", "stage_kind", "amount_reporting"),
+    "stage_history": ("pipeline_key", "stage_key", "stage_kind", "previous_stage_key", "amount_reporting"),
     "field_history": ("old_amount", "new_amount", "old_date", "new_date"),
 }
 """Columns that judging adds to a table besides its own, its rules' and those that every exported row carries."""
@@ -62,9 +62,10 @@ def rejected_rows_sql(names: Iterable[str]) -> str:
     ),
     listed AS (
         SELECT
-            export, line, table_name, any_value(opportunity_id) AS opportunity_id,
-            CAST(to_json(list(struct_pack(code := code, expected := expected) ORDER BY code)) AS VARCHAR) AS reasons,
-            any_value(owner_id) AS owner_id, any_value(amount) AS amount
+            -- One line may make several rows; it is listed once.
+            export, line, table_name, min(opportunity_id) AS opportunity_id,
+            CAST(to_json(list_sort(list(DISTINCT struct_pack(code := code, expected := expected)))) AS VARCHAR) AS reasons,
+            min(owner_id) AS owner_id, min(amount) AS amount
         FROM explained
         GROUP BY export, line, table_name
     )
@@ -107,7 +108,7 @@ def rejected_rows(
 def set_aside_values(company: dg.ResourceParam[Configuration], **exported: Parquet) -> Query:
     tables = {name: handle for name, handle in exported.items() if name.removeprefix("exported_") in company.exports.tables}
     selects = " UNION ALL ".join(
-        f"""SELECT _file AS export, _line AS line, s."column" AS column_name, '{name.removeprefix("exported_")}' AS table_name,
+        f"""SELECT DISTINCT _file AS export, _line AS line, s."column" AS column_name, '{name.removeprefix("exported_")}' AS table_name,
             coalesce(s."value", '') AS value, s.expected AS reason
         FROM {name}, unnest(_set_aside) AS u(s) WHERE _verdict <> 'rejected'"""
         for name in tables

@@ -26,7 +26,7 @@ from quality.tables import PUBLISHED
 from quality.tables.forecasts import RISK_SIGNALS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted((ROOT / "docs").rglob("*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BINARY = {".png", ".xlsx", ".parquet", ".gz", ".sqlite"}
 
@@ -89,7 +89,7 @@ def settings_of(model: type[Settings], place: str = "") -> Iterator[tuple[str, s
         yield place, key, field
         inside, mark = _inside(field.annotation)
         if inside:
-            yield from settings_of(inside, f"{place}.{key}{mark}".lstrip("."))
+            yield from settings_of(inside, f"{place}.{key}{mark.format(key.removesuffix('s'))}".lstrip("."))
 
 
 def _inside(annotation) -> tuple[type[Settings] | None, str]:
@@ -98,7 +98,7 @@ def _inside(annotation) -> tuple[type[Settings] | None, str]:
         return annotation, ""
     inside = next((a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, Settings)), None)
     origin = getattr(annotation, "__origin__", None)
-    return inside, "[]" if origin is tuple else ".<table>" if origin is dict else ""
+    return inside, "[]" if origin is tuple else ".<{}>" if origin is dict else ""
 
 
 def documented_defaults() -> dict[tuple[str, str], str]:

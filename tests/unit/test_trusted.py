@@ -60,6 +60,37 @@ def test_successive_snapshots_rebuild_the_history(tmp_path):
     assert steps(known(tmp_path, versions, as_of=15)) == [("a", "first", 2, "derived"), ("a", "third", 12, "rebuilt")]
 
 
+def changed(name: str, before: str, after: str, day: float) -> dict:
+    """One accepted row of a log of changes."""
+    return {**entered(name, after, day), "previous_stage_key": before}
+
+
+def test_a_log_of_changes_tells_where_a_deal_began(tmp_path):
+    history = [changed("a", "second", "third", 9), changed("a", "first", "second", 5)]
+    wanted = [("a", "first", 2, "derived"), ("a", "second", 5, "observed"), ("a", "third", 9, "observed")]
+    assert steps(known(tmp_path, [deal("a", "third", created=2)], history)) == wanted
+    # What a later change left was the stage before it, too.
+    assert steps(known(tmp_path, [deal("a", "third", created=2)], history, as_of=4)) == wanted[:1]
+    late = [changed("a", "second", "third", 9)]
+    assert steps(known(tmp_path, [deal("a", "third", created=2)], late, as_of=4)) == [("a", "second", 2, "derived")]
+    # Without a day of creation, or with one after the change, nobody knows since when.
+    assert steps(known(tmp_path, [deal("a", "third", created=None)], late)) == [("a", "third", 9, "observed")]
+
+
+def test_a_log_of_closings_alone_is_silent_about_the_beginning_of_a_deal_that_keeps_its_last_stage(tmp_path):
+    kept = known(tmp_path, [deal("a", "second", "won", created=2, closed_at=at(9))], [entered("a", "won", 9)])
+    assert steps(kept) == [("a", "first", 2, "derived"), ("a", "second", 9, "rebuilt"), ("a", "won", 9, "observed")]
+    # Where closing is a stage the log is that of the stages: the deal was created as closed.
+    moved = known(tmp_path, [deal("a", "won", "won", created=2, closed_at=at(9))], [entered("a", "won", 9)])
+    assert steps(moved) == [("a", "won", 9, "observed")]
+
+
+@pytest.mark.parametrize(("stage_entered_at", "expected"), [(None, ("a", "second", 9, "rebuilt")), (at(6), ("a", "second", 6, "derived"))])
+def test_a_closed_deal_in_its_last_open_stage_was_there_before_it_closed(tmp_path, stage_entered_at, expected):
+    lost = deal("a", "second", "lost", created=2, closed_at=at(9), stage_entered_at=stage_entered_at)
+    assert steps(known(tmp_path, [lost])) == [("a", "first", 2, "derived"), expected, ("a", "lost", 9, "derived")]
+
+
 def test_a_stage_that_the_log_does_not_show_is_dated_by_the_export(tmp_path):
     tables = known(tmp_path, [deal("a", "third")], [entered("a", "first", 1)])
     assert steps(tables) == [("a", "first", 1, "observed"), ("a", "third", 20, "rebuilt")]

@@ -22,11 +22,17 @@ class BrokenRow:
 
 @dataclass(frozen=True)
 class TextBatch:
-    """Rows in the order of the file: text columns named by their position in the header ("0", "1", …), and lines."""
+    """Rows in the order of the file: text columns named by their position in the header ("0", "1", …), and lines.
+
+    ``parts`` numbers the rows of one line where it makes several; ``passed_over`` counts lines that are no rows of the
+    table. Both come from assets/exports/shaping.py alone.
+    """
 
     columns: pa.Table
     lines: pa.Array
     broken: tuple[BrokenRow, ...] = ()
+    parts: pa.Array | None = None
+    passed_over: int = 0
 
 
 @dataclass(frozen=True)

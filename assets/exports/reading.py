@@ -26,7 +26,7 @@ from assets.exports.readers.text import RaggedRow, TextBatch, TextFile
 from assets.exports.settings import Configuration, FileForm, TableSource
 from quality.tables import EXPORTED
 
-VALUE_CHARACTERS = 40
+VALUE_CHARACTERS = 400
 """Characters of an unreadable value that a fault keeps."""
 
 THREADS = 2

@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 an error of Leadline's own; 2 configuration or arguments; 
 """
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -39,12 +40,12 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks and 
 
 @contextmanager
 def _told(debug: bool) -> Iterator[None]:
-    """Turn an error for a person into a message and its exit code."""
+    """Turn an error for a person into a message and its exit code; with ``debug`` its traceback goes before."""
     try:
         yield
     except LeadlineError as error:
         if debug:
-            raise
+            errors.print(traceback.format_exc(), markup=False)
         errors.print("leadline: " + str(error), markup=False)
         raise typer.Exit(error.exit_code) from None
 
@@ -160,13 +161,13 @@ def pull(
 
 @app.command()
 def why(
-    what: Annotated[list[str], typer.Argument(help="An opportunity id, or a rejected row as FILE:LINE.")],
+    what: Annotated[list[str], typer.Argument(help="An opportunity id, or a row of an export as FILE:LINE.")],
     home: HomeOption = DEFAULT_HOME,
     as_of: AsOfOption = None,
     report_db: DatabaseOption = "",
     debug: DebugOption = False,
 ) -> None:
-    """Everything known about an opportunity's numbers, or about a rejected row."""
+    """Everything known about an opportunity's numbers, or about a row of an export."""
     with _told(debug):
         from pipelines.explain import explain
 

@@ -38,6 +38,7 @@ def parameters(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam
             "small_sample": [limits.small_sample],
             "audit_sample_share": [limits.audit_sample_share],
             "language": [company.language],
+            "mask_owners": [company.mask_owners],
         }
     )
 

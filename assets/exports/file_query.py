@@ -18,7 +18,7 @@ from assets.exports.settings import TableSource
 from assets.exports.translation import Translation
 from quality.tables import EXPORTED
 
-VALUE_CHARACTERS = 40
+VALUE_CHARACTERS = 400
 """Characters of an unreadable value that a fault keeps."""
 
 _TELLING_VALUES = 20_000

@@ -21,6 +21,7 @@ from assets.exports.settings import Configuration
 from assets.query import Engine, Query, Relation, sql_beside
 from models.settings import Company
 from quality.expectations import Expectation, Finding, expectations_of, find
+from quality.masking import quoted
 from quality.tables import EXPORTED
 from quality.tables.columns import key_columns, money_as_floats
 
@@ -277,10 +278,10 @@ def _failures(unread: pd.DataFrame, findings: list[Finding], expected: list[Expe
 
 
 def _shown(unread: pd.DataFrame, contract: sa.Table) -> pa.Table:
-    """Values that could not be read as they may be shown: masked where their column is private."""
+    """Values that could not be read as they may be shown: hidden where their column is private, else quoted without e-mails and phones."""
     private = {c.name for c in contract.columns if c.info["private"]}
     shown = unread[["_row", "column", "value", "expected"]].copy()
-    shown["value"] = shown["value"].where(~shown["column"].isin(private), "***")
+    shown["value"] = shown["value"].map(quoted, na_action="ignore").where(~shown["column"].isin(private), "***")
     schema = pa.schema([("_row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("expected", pa.string())])
     return pa.Table.from_pandas(shown, schema=schema, preserve_index=False)
 

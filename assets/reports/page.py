@@ -112,6 +112,7 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures)
         "deals_of": {p.row: page_lists.deals_of_period(tables, p, figures) for p in headline},
         "stalled": stalled,
         "stalled_amount": stalled_amount,
+        "stalled_by_signal": page_lists.stalled_by_signal(tables, figures),
         "findings": findings,
         "checked": checked,
         "rejected": page_lists.rejected(tables, figures),

@@ -51,6 +51,15 @@ class Figures:
         """The name of a code (``method``, ``signal``, ``reason`` …), or the code itself in plain words where it has none."""
         return self.words.get(f"{kind}.{code}", code.replace("_", " "))
 
+    def column(self, name: str) -> str:
+        """An exported column: its canonical name in English, by which a person maps it; a Chinese word in Chinese."""
+        return self.words.get(f"column.{name}", name)
+
+    def instant(self, utc: pd.Timestamp) -> str:
+        """An instant in the company's zone: ``21 Nov 2025 08:34 (Asia/Shanghai)``."""
+        local = utc.tz_localize("UTC").tz_convert(self.company.time_zone)
+        return f"{self.day(local)} {local:%H:%M} ({self.company.time_zone})"
+
     def amount(self, value: float | None) -> str:
         """An amount with its currency: ``CNY 1.23 M``, ``1,234.5 万元``."""
         if is_missing(value):

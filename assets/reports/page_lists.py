@@ -30,6 +30,9 @@ EXPECTATION_FORMS = {
     "not_allowed": r"(.+)_not_allowed",
 }
 
+GRAVITY = ("zombie", "stage_overtime", "not_updated_7d")
+"""Signals of stalling, the gravest first."""
+
 SEVERITY_ORDER = {"critical": 0, "reject": 1, "warning": 2}
 
 
@@ -138,6 +141,22 @@ def stalled_deals(tables: Mapping[str, pd.DataFrame], figures: Figures) -> tuple
     return Listing(rows, len(by_deal)), figures.say("stalled.amount_unknown") if is_missing(amount) else figures.amount(float(amount))
 
 
+def stalled_by_signal(tables: Mapping[str, pd.DataFrame], figures: Figures) -> list[str]:
+    """How many deals of what known amount show each signal, every deal counted once, at its gravest signal."""
+    risks = tables["risk_list"]
+    gravest = risks.assign(order=risks["signal"].map(GRAVITY.index)).sort_values(["order", "opportunity_id"], kind="stable").drop_duplicates("opportunity_id")
+    return [
+        figures.say(
+            "headline.stalled_part",
+            signal=figures.name("signal", signal),
+            n=figures.count(len(deals)),
+            amount=figures.say("stalled.amount_unknown") if deals["amount"].isna().all() else figures.amount(float(deals["amount"].sum())),
+        )
+        for signal in GRAVITY
+        if len(deals := gravest[gravest["signal"] == signal])
+    ]
+
+
 def _signal(signal: dict, figures: Figures) -> dict:
     """A signal's name, evidence and action; the table words the latter two in the company's own language."""
     return {
@@ -192,10 +211,12 @@ def rejected(tables: Mapping[str, pd.DataFrame], figures: Figures) -> Listing:
 
 def _rejection(reason: dict, figures: Figures) -> str:
     """Why a row was rejected: the expectation it failed, with its column."""
-    code = reason["code"]
-    words = _expected(code, reason.get("expected"), figures)
+    words = _expected(reason["code"], reason.get("expected"), figures)
     column = reason.get("column")
-    return words if not column or column in words else figures.say("quality.reason", words=words, column=column)
+    if not column:
+        return words
+    name = figures.column(column)
+    return words if name in words else figures.say("quality.reason", words=words, column=name)
 
 
 def _expected(code: str, meaning: str | None, figures: Figures) -> str:
@@ -209,7 +230,7 @@ def _expected(code: str, meaning: str | None, figures: Figures) -> str:
         return figures.say(f"expectation.{code}")
     for form, pattern in EXPECTATION_FORMS.items():
         if match := re.fullmatch(pattern, code):
-            return figures.say(f"expectation_form.{form}", column=match[1])
+            return figures.say(f"expectation_form.{form}", column=figures.column(match[1]))
     return meaning or code.replace("_", " ")
 
 
@@ -235,7 +256,7 @@ def newest_run(tables: Mapping[str, pd.DataFrame], figures: Figures) -> Run | No
     read = int(run["rows_read"])
     return Run(
         run_id=run["run_id"],
-        finished_at=f"{figures.day(run['finished_at'])} {run['finished_at']:%H:%M} UTC",
+        finished_at=figures.instant(run["finished_at"]),
         read=figures.count(read),
         parts=[
             {"name": part, "count": figures.count(run[f"rows_{part}"]), "share": run[f"rows_{part}"] / read if read else 0.0}

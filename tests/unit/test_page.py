@@ -158,7 +158,7 @@ def test_findings_come_by_severity_and_money_and_only_where_something_failed(pag
 
 def test_rejected_rows_say_why_in_words_and_where_the_others_are(pages):
     assert "First 20 of 26; all in table rejected_rows." in section(pages["en"], "quality")
-    assert "关闭不早于创建；stage 有值" in section(pages["zh"], "quality")
+    assert "关闭不早于创建；阶段有值" in section(pages["zh"], "quality")
 
 
 def test_stalled_deals_come_largest_first_with_all_their_signals(tables, pages):

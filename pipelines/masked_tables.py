@@ -8,7 +8,7 @@ same mask in every table and on every date, so published tables join as before.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from assets.exports.settings import Configuration
+from assets.reports.behind import Behind
 from models.settings import Company
 from quality.masking import id_masks
 from quality.tables import PUBLISHED
@@ -44,9 +45,12 @@ def masks_of(owners: set[str], members: set[str], company: Company, key: bytes) 
     return Masks(id_masks(owners - {*NOBODY}, key, people=company.mask_owners), id_masks(members - {*NOBODY}, key))
 
 
-def masked_tables(tables: Mapping[str, Path], company: Company, key: bytes) -> tuple[dict[str, Path | pa.Table], Masks]:
-    """The published tables, those with an id to mask in memory and masked, the others as they are; and the masks."""
-    owners, members = {t.member for t in company.targets if t.dimension == "owner"}, set()
+def masked_tables(tables: Mapping[str, Path], owners: set[str], company: Company, key: bytes) -> tuple[dict[str, Path | pa.Table], Masks]:
+    """The published tables, those with an id to mask in memory and masked, the others as they are; and the masks.
+
+    ``owners`` are those that are shown beside the tables.
+    """
+    owners, members = owners | {t.member for t in company.targets if t.dimension == "owner"}, set()
     for path, columns in _with_ids(tables):
         held = pq.read_table(path, columns=columns)
         if "owner_id" in columns:
@@ -77,6 +81,22 @@ def masked_targets(company: Configuration, masks: Masks) -> Configuration:
     """The company with its targets' members as they stand in the masked tables."""
     targets = tuple(t.model_copy(update={"member": masks.of(t.dimension, t.member)}) for t in company.targets)
     return company.model_copy(update={"targets": targets})
+
+
+def masked_behind(behind: Behind, masks: Masks) -> Behind:
+    """The rows behind the page's numbers with ids as they stand in the masked tables."""
+    members = behind.members
+    of_owners = members["dimension"] == "owner"
+    return replace(
+        behind,
+        deals=behind.deals.assign(owner_id=behind.deals["owner_id"].replace(dict(masks.owners))),
+        members=members.assign(
+            member=members["member"]
+            .where(~of_owners, members["member"].replace(dict(masks.owners)))
+            .where(of_owners, members["member"].replace(dict(masks.members)))
+        ),
+        people={masks.owner(owner): name for owner, name in behind.people.items()},
+    )
 
 
 def _with_ids(tables: Mapping[str, Path]) -> Iterator[tuple[Path, list[str]]]:

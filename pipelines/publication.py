@@ -19,13 +19,15 @@ from assets.declare import AS_OF
 from assets.exports.as_of import ASKED_FOR
 from assets.exports.settings import Configuration
 from assets.query import Engine, Parquet, Query
+from assets.reports.behind import TABLES as BEHIND_TABLES
+from assets.reports.behind import rows_behind
+from assets.reports.page import PERIOD_TABLES, first_listed_day, render_page
 from assets.reports.page import TABLES as PAGE_TABLES
-from assets.reports.page import render_page
 from assets.reports.skipped import skipped
 from models.settings import Target
 from pipelines.home import staged_file
 from pipelines.lake import frame_of, read_frame
-from pipelines.masked_tables import masked_tables, masked_targets
+from pipelines.masked_tables import masked_behind, masked_tables, masked_targets
 from quality.tables import EXPORTED, PUBLISHED
 
 _LIBRARIES = ("dagster", "duckdb", "great-expectations", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "SQLAlchemy")
@@ -93,7 +95,7 @@ def with_targets(company: Configuration, exported: pd.DataFrame) -> Configuratio
     group_name="reports",
     description="All report tables in the report database, in one transaction, and the report page.",
     partitions_def=AS_OF,
-    ins={name: dg.AssetIn(name) for name in [*_COMPUTED, *(f"exported_{name}" for name in EXPORTED), "opportunities"]},
+    ins={name: dg.AssetIn(name) for name in [*_COMPUTED, *(f"exported_{name}" for name in EXPORTED), *BEHIND_TABLES]},
     required_resource_keys={"company", "source", "home", "engine", "report_database", "as_of", "started_at"},
 )
 def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.MaterializeResult:
@@ -104,12 +106,16 @@ def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.Mate
     as_of_from = found_in if given.as_of == export_date else ASKED_FOR[given.company.language]
     log = run_log_row(context.run.run_id, given.started_at, counts, not_computed, given.as_of, as_of_from)
     aimed = with_targets(given.company, read_frame(Path(tables["exported_targets"].path)))
-    masked, masks = masked_tables({name: Path(tables[name].path) for name in _COMPUTED}, aimed, given.home.mask_key())
+    stored = {name: Path(tables[name].path) for name in _COMPUTED}
+    begins = first_listed_day({name: read_frame(stored[name]) for name in PERIOD_TABLES}, aimed, given.as_of)
+    behind = rows_behind(begins, given.company, tables, given.engine)
+    shown_owners = {*behind.people, *behind.deals["owner_id"].dropna()}
+    masked, masks = masked_tables(stored, shown_owners, aimed, given.home.mask_key())
     published = {**masked, "run_log": log}
     shown = {name: _frame(published[name]) for name in PAGE_TABLES}
     place = given.home.page_of(given.as_of, given.report_database.as_of_dates())
     with staged_file(place) as page:
-        page.write_text(render_page(shown, masked_targets(aimed, masks), given.as_of, given.company.language), encoding="utf-8")
+        page.write_text(render_page(shown, masked_targets(aimed, masks), given.as_of, given.company.language, masked_behind(behind, masks)), encoding="utf-8")
         loaded = given.report_database.publish(given.as_of, published)
     where = {"page": str(place), "report database": given.report_database.where}
     return dg.MaterializeResult(metadata={"dagster/row_count": sum(loaded.values()), **where, "rows": loaded})

@@ -6,7 +6,7 @@ not: which figures are shown (page_*.py) and how they look (templates).
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -37,11 +37,16 @@ def phrases(language: Language) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Figures:
-    """Writes values in one language for one company; whatever is missing is written as `NONE`."""
+    """Writes values in one language for one company; whatever is missing is written as `NONE`.
+
+    ``people``: names of owners by id; ``accounts``: names of customers by opportunity; what has no name stands by its id.
+    """
 
     company: Company
     language: Language
     words: Mapping[str, str]
+    people: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, str] = field(default_factory=dict)
 
     def say(self, key: str, **values: object) -> str:
         """The phrase ``key`` with its placeholders filled; an unknown key is a KeyError."""
@@ -151,8 +156,10 @@ class Figures:
         """Keys of the open stages in the order of the configuration."""
         return [self.company.stage_key(p, s.key) for p in self.company.pipelines for s in p.stages]
 
-    def member(self, member: str) -> str:
-        """The name of a segment member as shown."""
+    def member(self, member: str, dimension: str = "all") -> str:
+        """The name of a segment member as shown: an owner's with his id behind it."""
+        if dimension == "owner" and member in self.people:
+            return self.say("filter.person", name=self.people[member], id=member)
         return self.words[f"member.{member}"] if member in ("all", "unassigned") else member
 
     @property

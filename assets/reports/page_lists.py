@@ -1,12 +1,12 @@
 """The lists on the report page: open deals, stalled deals, findings on the data, rejected rows, what was left out.
 
 What belongs here: choosing the first rows of a published list and putting codes into words. What does not: scoring
-or ranking beyond the order given here. Deals stand by their id, people by their owner id, as in the tables.
+or ranking beyond the order given here. Deals and people stand by their ids, as in the tables; their names are added where they are shown.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -166,20 +166,29 @@ def _signal(signal: dict, figures: Figures) -> dict:
     }
 
 
-def findings(tables: Mapping[str, pd.DataFrame], figures: Figures) -> tuple[Listing, int]:
-    """Expectations that failed, the severest and then the largest amount first; and how many were checked."""
+def findings(tables: Mapping[str, pd.DataFrame], rows_of: Callable[[str, str], list[dict]], figures: Figures) -> tuple[Listing, int]:
+    """Expectations that failed, the severest and then the largest amount first; and how many were checked.
+
+    ``rows_of`` gives the first rows behind a finding by table and code.
+    """
     quality = tables["data_quality"]
     failed = quality[quality["failed"] > 0]
     failed = failed.assign(order=failed["severity"].map(SEVERITY_ORDER)).sort_values(
         ["order", "amount_touched", "failed", "table_name", "expectation"], ascending=[True, False, False, True, True], kind="stable"
     )
-    return Listing([_finding(finding, figures) for finding in failed.head(SHOWN_FINDINGS).to_dict("records")], len(failed)), len(quality)
+    shown = failed.head(SHOWN_FINDINGS).to_dict("records")
+    rows = [
+        {**_finding(finding, figures), "number": number, "rows": rows_of(finding["table_name"], finding["expectation"])}
+        for number, finding in enumerate(shown, start=1)
+    ]
+    return Listing(rows, len(failed)), len(quality)
 
 
 def _finding(finding: dict, figures: Figures) -> dict:
     unknown = int(finding["amount_unknown"])
     return {
         "table": figures.name("table", finding["table_name"]),
+        "table_name": finding["table_name"],
         "code": finding["expectation"],
         "expected": _expected(finding["expectation"], finding["meaning"], figures),
         "severity": finding["severity"],

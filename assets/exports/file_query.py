@@ -17,6 +17,7 @@ from assets.exports.questions import QUESTIONS
 from assets.exports.settings import TableSource
 from assets.exports.translation import Translation
 from quality.tables import EXPORTED
+from quality.tables.columns import arrow_type
 
 VALUE_CHARACTERS = 400
 """Characters of an unreadable value that a fault keeps."""
@@ -24,20 +25,6 @@ VALUE_CHARACTERS = 400
 _TELLING_VALUES = 20_000
 _REPEATS = 10
 _ZERO = r"^[0]+([.,][0]+)?$"
-
-_ARROW = {
-    "amount": pa.decimal128(18, 2),
-    "original_amount": pa.decimal128(18, 2),
-    "count": pa.int64(),
-    "position": pa.int32(),
-    "share": pa.float64(),
-    "ratio": pa.float64(),
-    "days": pa.float64(),
-    "number": pa.float64(),
-    "date": pa.date32(),
-    "time": pa.timestamp("us"),
-    "flag": pa.bool_(),
-}
 
 PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_part", pa.int32()), ("_snapshot", pa.date32())])
 """Where a row comes from: its file's relative name, its line, which row of that line it is, and the day in the file's name.
@@ -48,7 +35,7 @@ PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", 
 
 def schema_of(contract: sa.Table, stage_dates: tuple[str, ...] = ()) -> pa.Schema:
     """Arrow schema of a table's typed rows: the contract's columns, `PLACE`, the stage dates."""
-    columns = [(c.name, _ARROW.get(c.info["unit"], pa.string())) for c in contract.columns]
+    columns = [(c.name, arrow_type(c)) for c in contract.columns]
     return pa.schema([*columns, *PLACE, *((STAGE_DATE + key, pa.timestamp("us")) for key in stage_dates)])
 
 

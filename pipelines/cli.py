@@ -144,18 +144,19 @@ def pull(
 ) -> None:
     """Pull from the CRM what changed, into the exports folder."""
     with _told(debug), _progress("pull") as progress:
+        from assets.exports.files import local_folder
         from pipelines.configuration import load_configuration
         from pipelines.home import Home
         from pipelines.pulling.pull import pull as pull_tables
         from pipelines.pulling.pull import replay
         from pipelines.summary import pulled_lines
 
-        company = load_configuration(config)
+        company, folder = load_configuration(config), local_folder(exports)
         with Home(home.absolute()).lock():
             if again:
-                shown.print(f"export files as of the pull {again}: {replay(company, exports, again)}", markup=False)
+                shown.print(f"export files as of the pull {again}: {replay(company, folder, again)}", markup=False)
                 return
-            for line in pulled_lines(pull_tables(company, config, exports, only or (), full, progress)):
+            for line in pulled_lines(pull_tables(company, config, folder, only or (), full, progress)):
                 shown.print(line, markup=False)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.declare import column_schema
+from assets.exports.files import local_folder
 from assets.exports.pulling import PULLED_TABLES
 from assets.exports.settings import Configuration
 from models.errors import LeadlineError
@@ -56,7 +57,7 @@ def pull_tables(
     chosen = {key.path[-1].removeprefix(_PREFIX) for key in context.selected_asset_keys}
     try:
         tables = [name for name in tables_to_pull(company) if name in chosen]
-        pulled = pull(company, Path(place.config), Path(place.exports), tables, full=False, say=progress) if tables else []
+        pulled = pull(company, Path(place.config), local_folder(place.exports), tables, full=False, say=progress) if tables else []
     except PullUnfinished:
         raise
     except LeadlineError as error:

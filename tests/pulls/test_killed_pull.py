@@ -24,6 +24,8 @@ PATIENCE_SECONDS = 120
 
 whatever_the_crm = pytest.mark.parametrize("crm", [FakeHubSpot], indirect=True)
 
+pytestmark = pytest.mark.slow
+
 
 def killed_pull(company: Company, *more: str, skip: int) -> int:
     """`leadline pull` as a process of its own, killed when it asks for the page of deals after the next ``skip``."""

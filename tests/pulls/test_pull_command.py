@@ -128,6 +128,7 @@ def test_pulls_are_tried_again_and_no_run_waits_for_them():
     assert [node.definition.retry_policy for node in defs.resolve_job_def("pull").nodes] == [RETRIES]
 
 
+@pytest.mark.slow
 def test_a_run_loads_no_http_client():
     code = "import sys, pipelines.definitions, pipelines.summary, pipelines.cli; sys.exit(bool({'httpx', 'tenacity'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0

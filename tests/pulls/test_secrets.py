@@ -64,7 +64,7 @@ def test_no_secret_shows_in_a_traceback(company: Company):
     company.crm.server.faults.append(Fault(company.crm.deals_path, company.crm.expired, times=99))
     command = [sys.executable, "-m", "pipelines.cli", *arguments(company, "--debug")]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)
-    assert ended.returncode == 1
+    assert ended.returncode == 9
     assert "Traceback" in ended.stderr
     assert "CredentialsError" in ended.stderr
     assert_no_secret(company, ended.stdout, ended.stderr)

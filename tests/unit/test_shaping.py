@@ -17,7 +17,7 @@ from assets.exports.settings import Configuration, TableSource
 from assets.exports.source import with_merged
 from assets.exports.stage_dates import dated_stages, stage_names
 from assets.query import Query
-from assets.reports.quality_tables import rejected_rows_sql
+from assets.reports.quality_tables import meanings, rejected_rows_sql
 from pipelines.engine.duckdb import DuckDB
 from quality.tables import EXPORTED
 from tests.exports_written import configuration, write
@@ -66,8 +66,9 @@ def test_a_month_that_cannot_be_read_is_a_fault_of_its_own_row(tmp_path):
     first_seen = pa.table(
         {"export": pa.array([], pa.string()), "line": pa.array([], pa.int64()), "reasons": pa.array([], pa.string()), "first_seen": pa.array([], pa.date32())}
     )
-    meanings = pa.table({"table_name": pa.array([], pa.string()), "code": pa.array([], pa.string()), "meaning": pa.array([], pa.string())})
-    tables = {"exported_targets": judged, "run": run, "first_seen": first_seen, "meanings": meanings}
+    nobody = pa.table({name: pa.array([], pa.string()) for name in ("opportunity_id", "owner_id", "_verdict")})
+    explained = {"meanings": meanings(company, ["targets"]), "exported_opportunities": nobody}
+    tables = {"exported_targets": judged, "run": run, "first_seen": first_seen, **explained}
     listed = engine.arrow(Query(f"SELECT line, reasons FROM ({rejected_rows_sql(['targets'])}) ORDER BY line", tables)).to_pylist()
     assert [row["line"] for row in listed] == [2, 4]
     assert listed[1]["reasons"].count("unreadable_target") == 1

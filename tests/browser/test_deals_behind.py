@@ -8,6 +8,8 @@ from selenium.webdriver.common.by import By
 
 from tests.faults.command import Company, exports, founded
 
+pytestmark = pytest.mark.slow
+
 FOLLOW = r"""
 const wrong = []; let followed = 0;
 for (const link of document.querySelectorAll("#funnel a.follow")) {

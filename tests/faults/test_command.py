@@ -142,6 +142,7 @@ def misspelt(deals: pd.DataFrame, count: int) -> pd.DataFrame:
     return deals.assign(stage=deals["stage"].mask(deals.index < count, "Tlak"), name="for Wang Xiaoming, 13800001234")
 
 
+@pytest.mark.slow
 def test_many_unknown_stages_and_what_check_lists_and_mending_them(company: Company):
     former = company.published()
     company.write(deals=misspelt(exports()["deals.csv"], 30))

@@ -8,6 +8,8 @@ import pytest
 from pipelines.report_db import ReportDatabase
 from tests.faults.command import END, PERSONAL, Company, exports, refused, say
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def dirty(published_company: Company, tmp_path_factory) -> Company:

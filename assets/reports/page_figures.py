@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ SEGMENT_SEPARATOR = "\u001f"
 """Joins dimension and member in the page's data; it cannot occur in either."""
 
 
+@cache
 def phrases(language: Language) -> dict[str, str]:
     """Every phrase of the page in one language, by key (phrases.yaml)."""
     text = (Path(__file__).parent / "phrases.yaml").read_text(encoding="utf-8")

@@ -204,6 +204,7 @@ class Company(Settings):
     formats: dict[str, str] = {}
     vague_words: tuple[str, ...] = VAGUE_WORDS
     no_intent_words: tuple[str, ...] = NO_INTENT_WORDS
+    mask_owners: bool = False
     thresholds: Thresholds = Thresholds()
     reporting: Reporting = Reporting()
     forecast: Forecasting = Forecasting()

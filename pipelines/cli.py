@@ -3,10 +3,11 @@
 What belongs here: arguments, what is printed, exit codes. What does not: the work.
 Exit codes: 0 done; 1 an error of Leadline's own; 2 configuration or arguments; 3 report database; 4 home folder;
 5 another run holds the home folder; 6 exports; 7 a blocking quality check failed; 8 nothing known of what was asked;
-130 stopped by Ctrl-C or SIGTERM.
+9 the CRM could not be pulled; 130 stopped by Ctrl-C or SIGTERM.
 """
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -39,12 +40,12 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks and 
 
 @contextmanager
 def _told(debug: bool) -> Iterator[None]:
-    """Turn an error for a person into a message and its exit code."""
+    """Turn an error for a person into a message and its exit code; with ``debug`` its traceback goes before."""
     try:
         yield
     except LeadlineError as error:
         if debug:
-            raise
+            errors.print(traceback.format_exc(), markup=False)
         errors.print("leadline: " + str(error), markup=False)
         raise typer.Exit(error.exit_code) from None
 
@@ -150,14 +151,42 @@ def init(
 
 
 @app.command()
+def pull(
+    config: ConfigOption,
+    exports: ExportsOption,
+    only: Annotated[list[str] | None, typer.Option(help="Pull this table alone; may be given several times.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="List all rows, and not what changed since the last pull.")] = False,
+    again: Annotated[str, typer.Option("--replay", metavar="TIME", help="Ask no CRM: write the export files as that pull left them.")] = "",
+    home: HomeOption = DEFAULT_HOME,
+    debug: DebugOption = False,
+) -> None:
+    """Pull from the CRM what changed, into the exports folder."""
+    with _told(debug), _progress("pull") as progress:
+        from assets.exports.files import local_folder
+        from pipelines.configuration import load_configuration
+        from pipelines.home import Home
+        from pipelines.pulling.pull import pull as pull_tables
+        from pipelines.pulling.pull import replay
+        from pipelines.summary import pulled_lines
+
+        company, folder = load_configuration(config), local_folder(exports)
+        with Home(home.absolute()).lock():
+            if again:
+                shown.print(f"export files as of the pull {again}: {replay(company, folder, again)}", markup=False)
+                return
+            for line in pulled_lines(pull_tables(company, config, folder, only or (), full, progress)):
+                shown.print(line, markup=False)
+
+
+@app.command()
 def why(
-    what: Annotated[list[str], typer.Argument(help="An opportunity id, or a rejected row as FILE:LINE.")],
+    what: Annotated[list[str], typer.Argument(help="An opportunity id, or a row of an export as FILE:LINE.")],
     home: HomeOption = DEFAULT_HOME,
     as_of: AsOfOption = None,
     report_db: DatabaseOption = "",
     debug: DebugOption = False,
 ) -> None:
-    """Everything known about an opportunity's numbers, or about a rejected row."""
+    """Everything known about an opportunity's numbers, or about a row of an export."""
     with _told(debug):
         from pipelines.explain import explain
 

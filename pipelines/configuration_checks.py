@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from assets.exports.crm.declaration import Crm
+from assets.exports.pulling import PULLS, file_name, is_pulled
 from pipelines.configuration_file import Place, nearest, shown
 from quality.expectations import expectations_of
 from quality.tables import EXPORTED
@@ -32,6 +33,7 @@ def disagreements(data: Mapping[str, Any], crms: Mapping[str, Crm]) -> Iterator[
     yield from _of_pipelines(_entries(data.get("pipelines")))
     yield from _of_required_fields(_entries(data.get("pipelines")))
     yield from _of_exports(_mapping(data.get("exports")), _stage_keys(data), crms)
+    yield from _of_pull(_mapping(data.get("pull")), _mapping(_mapping(_mapping(data.get("exports")).get("tables")).get("opportunities")))
     yield from _of_severities(_mapping(data.get("severities")))
     yield from _of_formats(_mapping(data.get("formats")))
     yield from _of_targets(_entries(data.get("targets")), data.get("fiscal_year_start_month", 1))
@@ -146,6 +148,27 @@ def _of_columns(top: Place, source: Mapping[Any, Any], columns: Collection[str],
             yield from _unknown((*top, setting, column), column, columns, f"a column of {table}")
     for n, column in _texts(source.get("required")):
         yield from _unknown((*top, "required", n), column, columns, f"a column of {table}")
+
+
+def _of_pull(pull: Mapping[Any, Any], opportunities: Mapping[Any, Any]) -> Iterator[Disagreement]:
+    if not isinstance(pull.get("crm"), str):
+        return
+    yield from _unknown(("pull", "crm"), pull["crm"], PULLS, "a CRM that can be pulled")
+    if pull["crm"] not in PULLS:
+        return
+    crm = PULLS[pull["crm"]]
+    if crm.instance_url is None and "instance_url" not in pull:
+        yield Disagreement(("pull", "instance_url"), f"no address of {crm.name}", "the https:// address at which your company uses the CRM")
+    credentials = dict.fromkeys(name for login in crm.logins for name in login.credentials)
+    for name in _mapping(_mapping(pull.get("credentials")).get("environment")):
+        yield from _unknown(("pull", "credentials", "environment", name), name, credentials, f"a credential of {crm.name}")
+    for table in _mapping(pull.get("fields")):
+        yield from _unknown(("pull", "fields", table), table, crm.tables, f"a table that is pulled from {crm.name}")
+    files = opportunities.get("files")
+    patterns = (files,) if isinstance(files, str) else tuple(text for _, text in _texts(files))
+    if patterns and not is_pulled("opportunities", patterns):
+        found = f"{', '.join(patterns)}, which leaves out what a pull writes"
+        yield Disagreement(("exports", "tables", "opportunities", "files"), found, f"a pattern that holds {file_name('opportunities', date(2026, 6, 30))}")
 
 
 def _of_severities(severities: Mapping[Any, Any]) -> Iterator[Disagreement]:

@@ -109,8 +109,12 @@ class Lake(dg.IOManager):
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """A stored table in pandas: amounts as float64, dates and times as datetime64."""
-    table = pq.read_table(path)
+    """A stored table in pandas, as `frame_of`."""
+    return frame_of(pq.read_table(path))
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """A table in pandas: amounts as float64, dates and times as datetime64."""
     for position, declared in enumerate(table.schema):
         if pa.types.is_decimal(declared.type):
             table = table.set_column(position, declared.name, money_as_floats(table[declared.name]))

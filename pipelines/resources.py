@@ -7,7 +7,7 @@ how any of them works.
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -23,6 +23,11 @@ from pipelines.lake import Lake
 from pipelines.report_db import ReportDatabase
 
 PARTITION_TAG = "dagster/partition"
+
+
+def latest_day() -> date:
+    """The last day that has begun anywhere by the clock: what lies after it can be known by nobody."""
+    return datetime.now(UTC).date() + timedelta(days=1)
 
 
 class Place(dg.ConfigurableResource):
@@ -132,6 +137,7 @@ def resources() -> dict[str, dg.ResourceDefinition]:
         "report_database": report_database,
         "engine": engine,
         "io_manager": lake,
+        "no_store": dg.mem_io_manager,
         "progress": progress,
         "previous_rows": previous_rows,
         "first_seen": first_seen,

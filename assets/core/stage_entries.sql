@@ -34,6 +34,8 @@ left_first AS (
     SELECT opportunity_id, previous_stage_key AS stage, entered_at AS left_at
     FROM exported_stage_history
     WHERE _verdict = 'accepted' AND stage_key IS NOT NULL
+      -- Only deals whose log says it, which spares the sorting where none does.
+      AND opportunity_id IN (SELECT opportunity_id FROM exported_stage_history WHERE previous_stage_key IS NOT NULL)
     QUALIFY row_number() OVER (PARTITION BY opportunity_id ORDER BY entered_at, _row) = 1 AND previous_stage_key IS NOT NULL
 ),
 -- Where a closed deal keeps its last open stage, a log may hold nothing but closings: it is silent about the beginning.

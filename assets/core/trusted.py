@@ -38,6 +38,7 @@ def parameters(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam
             "small_sample": [limits.small_sample],
             "audit_sample_share": [limits.audit_sample_share],
             "language": [company.language],
+            "mask_owners": [company.mask_owners],
         }
     )
 
@@ -83,14 +84,12 @@ def stage_dates(exported_opportunities: Parquet, company: dg.ResourceParam[Confi
 
 def stage_dates_sql(company: Configuration) -> str:
     """SELECT of every configured "date entered" column as rows; none where none is configured."""
-    only = f"{company.pipelines[0].key}:"
-    stages = {key: key.removeprefix(only) if len(company.pipelines) == 1 else key for key in stage_date_keys(company)}
     pipeline_of = {company.stage_key(p, key): p.key for p in company.pipelines for key in (*(s.key for s in p.stages), "won", "lost")}
     selects = [
-        f"""SELECT opportunity_id, '{stage}' AS stage, "stage_date:{key}" AS entered_at
+        f"""SELECT opportunity_id, '{stage}' AS stage, "stage_date:{stage}" AS entered_at
         FROM exported_opportunities
-        WHERE _verdict = 'accepted' AND "stage_date:{key}" IS NOT NULL AND pipeline_key = '{pipeline_of[stage]}'"""
-        for key, stage in stages.items()
+        WHERE _verdict = 'accepted' AND "stage_date:{stage}" IS NOT NULL AND pipeline_key = '{pipeline_of[stage]}'"""
+        for stage in stage_date_keys(company)
     ]
     nothing = "SELECT opportunity_id, CAST(NULL AS VARCHAR) AS stage, CAST(NULL AS TIMESTAMP) AS entered_at FROM exported_opportunities WHERE FALSE"
     return " UNION ALL ".join(selects or [nothing])

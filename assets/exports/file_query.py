@@ -17,26 +17,13 @@ from assets.exports.questions import QUESTIONS
 from assets.exports.settings import TableSource
 from assets.exports.translation import Translation
 from quality.tables import EXPORTED
+from quality.tables.columns import arrow_type
 
-VALUE_CHARACTERS = 40
+VALUE_CHARACTERS = 400
 """Characters of an unreadable value that a fault keeps."""
 
 _TELLING_VALUES = 20_000
-
-_ARROW = {
-    "amount": pa.decimal128(18, 2),
-    "original_amount": pa.decimal128(18, 2),
-    "count": pa.int64(),
-    "position": pa.int32(),
-    "share": pa.float64(),
-    "ratio": pa.float64(),
-    "days": pa.float64(),
-    "number": pa.float64(),
-    "date": pa.date32(),
-    "time": pa.timestamp("us"),
-    "flag": pa.bool_(),
-}
-
+_REPEATS = 10
 _ZERO = r"^[0]+([.,][0]+)?$"
 
 PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_part", pa.int32()), ("_snapshot", pa.date32())])
@@ -48,7 +35,7 @@ PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", 
 
 def schema_of(contract: sa.Table, stage_dates: tuple[str, ...] = ()) -> pa.Schema:
     """Arrow schema of a table's typed rows: the contract's columns, `PLACE`, the stage dates."""
-    columns = [(c.name, _ARROW.get(c.info["unit"], pa.string())) for c in contract.columns]
+    columns = [(c.name, arrow_type(c)) for c in contract.columns]
     return pa.schema([*columns, *PLACE, *((STAGE_DATE + key, pa.timestamp("us")) for key in stage_dates)])
 
 
@@ -82,47 +69,56 @@ class FileQuery:
         self._forms = forms
         given = [*self._texts, *self._constants]
         contexts = {name: ValueContext(column.scale, column.is_percent or name in percent) for name, column in mapping.columns.items()}
-        self.headers = {str(column.position): column.header for column in mapping.columns.values()}
         is_settled = {"dates": _names_order(forms), "amounts": forms.decimal_comma}
         self.asked = {name: unit for name in given if (unit := units[name]) in QUESTIONS and not is_settled["dates" if unit in ("date", "time") else "amounts"]}
         self.parsed = [name for name in given if is_parsed(units[name])]
         self.expected = {name: expected_forms(units[name], forms) for name in self.parsed}
-        values = {name: value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext())) for name in self.parsed}
+        alone = {name: value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext())) for name in self.parsed}
+        values = dict(alone)
         if contract.name == "opportunities" and "amount" in given:
             values |= _with_currency(values["amount"], mapping.columns.get("amount"), "currency" in given, forms, currency)
         if contract.name == "field_history":
             values |= _canonical_changes(given, crm, forms)
         self.kept = [name for name in given if name not in values]
         self._values = values
-        self._alone = [name for name in self.parsed if values[name] == value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext()))]
+        self._joint = {name for name, sql in values.items() if name not in self.parsed or sql != alone[name]}
 
     def run(self, connection: duckdb.DuckDBPyConnection, group: pa.Table) -> pa.Table:
-        """The typed columns of ``group`` in its order, its place, and per parsed column its unreadable texts."""
-        columns = {"_n": pa.array(np.arange(group.num_rows, dtype=np.int64))}
-        columns |= {name: self._text(name, group) for name in self._texts}
+        """The typed columns of ``group`` in its order, its place, and per parsed column its unreadable texts.
+
+        Of a column whose texts repeat, each is cleaned and parsed once, unless its value depends on other columns too.
+        """
+        alone = {name: places[0] for name, (places, _) in self._texts.items() if len(places) == 1 and name not in self._joint | self._translated.beside}
+        encoded = {place: group[str(place)].combine_chunks().dictionary_encode() for place in {*alone.values()} if _is_repeated(group[str(place)])}
+        columns, of_repeated = {"_n": np.arange(group.num_rows)}, {}
+        for name, (places, unit) in self._texts.items():
+            if (place := alone.get(name)) in encoded:
+                of_repeated[name] = self._translated.text(name, texts(encoded[place].dictionary, unit, self._forms), group)
+            else:
+                columns[name] = self._translated.text(name, self._filled(places, unit, group), group)
         columns |= {name: pa.repeat(text, group.num_rows) for name, text in self._constants.items()}
         given = pa.table(columns)
-        repeated = [name for name in self._alone if _is_repeated(given[name])]
-        typed = self._typed(connection, given, [name for name in self._values if name not in repeated])
-        for name in repeated:
-            texts_ = given[name].combine_chunks().dictionary_encode()
-            of_texts = self._typed(connection, pa.table({"_n": np.arange(len(texts_.dictionary)), name: texts_.dictionary}), [name])
-            for part in (name, f"unread {name}"):
-                typed = typed.append_column(part, of_texts[part].combine_chunks().take(texts_.indices))
+        typed = self._typed(connection, given, [name for name in self._values if name not in of_repeated])
         for name in self.kept:
-            typed = typed.append_column(name, given[name])
+            if name in columns:
+                typed = typed.append_column(name, given[name])
+        for name, values in of_repeated.items():
+            once = pa.table({"_n": np.arange(len(values)), name: values})
+            once = self._typed(connection, once, [name]) if name in self._values else once
+            indices = encoded[alone[name]].indices
+            for part in once.column_names[1:]:
+                typed = typed.append_column(part, once[part].combine_chunks().take(indices))
         for name in ("_line", "_part"):
             typed = typed.append_column(name, group[name])
         return typed
 
-    def _text(self, name: str, group: pa.Table) -> pa.ChunkedArray:
-        """The text of one column: that of the first of its headers with a value, in Leadline's words."""
-        positions, unit = self._texts[name]
-        filled = [texts(group[str(position)], unit, self._forms) for position in positions]
-        if len(filled) > 1:
-            other_than_zero = [pc.if_else(pc.match_substring_regex(text, _ZERO), None, text) for text in filled]
-            filled = [pc.coalesce(*other_than_zero, *filled)]
-        return self._translated.text(name, filled[0], group)
+    def _filled(self, places: tuple[int, ...], unit: str, group: pa.Table) -> pa.ChunkedArray:
+        """The text of one column: that of the first of its headers with a value, a zero only where no other has one."""
+        filled = [texts(group[str(place)], unit, self._forms) for place in places]
+        if len(filled) == 1:
+            return filled[0]
+        other_than_zero = [pc.if_else(pc.match_substring_regex(text, _ZERO), None, text) for text in filled]
+        return pc.coalesce(*other_than_zero, *filled)
 
     def _typed(self, connection: duckdb.DuckDBPyConnection, given: pa.Table, names: list[str]) -> pa.Table:
         """``_n`` of ``given``, and in its order the typed columns ``names`` and their unreadable texts."""
@@ -145,7 +141,7 @@ def _names_order(forms: ValueForms) -> bool:
 def _is_repeated(column: pa.ChunkedArray) -> bool:
     """True where a column's first values are so few different ones that each is better parsed once."""
     first = column.slice(0, _TELLING_VALUES)
-    return 2 * pc.count_distinct(first).as_py() < len(first)
+    return _REPEATS * pc.count_distinct(first).as_py() < len(first)
 
 
 def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:

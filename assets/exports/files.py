@@ -59,6 +59,14 @@ def exports_folder(place: str) -> Folder:
     return Path(folder.path) if protocol in ("file", "local") else folder
 
 
+def local_folder(place: str) -> Path:
+    """The exports folder that a person named, to write into; raises MissingExport where it lies in an object store."""
+    folder = exports_folder(place)
+    if not isinstance(folder, Path) or "://" in str(folder):
+        raise MissingExport(f"a pull writes export files into a local folder, and {place} lies in an object store; name a folder and copy it there")
+    return folder
+
+
 def find_files(folder: Folder, source: TableSource, table: str) -> list[ExportFile]:
     """The files of ``table``, sorted by relative name; an empty list where an optional table has none.
 

@@ -21,10 +21,14 @@ from assets.exports.settings import Configuration
 from assets.query import Engine, Query, Relation, sql_beside
 from models.settings import Company
 from quality.expectations import Expectation, Finding, expectations_of, find
+from quality.masking import quoted
 from quality.tables import EXPORTED
 from quality.tables.columns import key_columns, money_as_floats
 
 VERDICTS = ("accepted", "superseded", "rejected")
+
+_SAYS_MISSING = {"close_date_missing": "closed_at"}
+"""Rules that only warn of a missing value, and its column."""
 
 _DERIVED_FROM = {"amount": ("amount_reporting",)}
 
@@ -94,7 +98,7 @@ def facts(company: Configuration, rows: pa.Table, owners: pa.Table, export_date:
     """The one row about company and export that the judging SQL joins to every row."""
     configured = company.exports.tables
     crm = crm_named(company.exports.crm)
-    dated = [name for name in rows.column_names if name.startswith(STAGE_DATE) and _has_values(rows, name)]
+    dated = any(_has_values(rows, name) for name in rows.column_names if name.startswith(STAGE_DATE))
     evidence = [_has_values(rows, column) for column in ("contract_effective_at", "first_payment_at")]
     return pd.DataFrame(
         {
@@ -104,7 +108,7 @@ def facts(company: Configuration, rows: pa.Table, owners: pa.Table, export_date:
             "reporting_currency": [company.currency],
             "export_end": [pd.Timestamp(export_date) + pd.Timedelta(days=1)],
             "has_owners": [owners.num_rows > 0],
-            "has_history": ["stage_history" in configured or bool(configured["opportunities"].stage_dates) or bool(dated)],
+            "has_history": ["stage_history" in configured or bool(configured["opportunities"].stage_dates) or dated],
             "has_stages": [_has_values(rows, "stage")],
             "has_close_dates": [_has_values(rows, "closed_at")],
             "has_contract_facts": [any(evidence)],
@@ -265,18 +269,19 @@ def _failures(unread: pd.DataFrame, findings: list[Finding], expected: list[Expe
     for finding in findings:
         e = finding.expectation
         failed = finding.failed
-        if e.kind == "present" and hidden:
-            failed = np.array([row for row in failed if (row, e.column) not in hidden], dtype=np.int64)
+        about = e.column if e.kind == "present" else _SAYS_MISSING.get(e.code)
+        if about and hidden:
+            failed = np.array([row for row in failed if (row, about) not in hidden], dtype=np.int64)
         parts.append(pd.DataFrame({"_row": failed, "code": e.code, "rejects": e.severity != "warning"}))
     table = pd.concat(parts, ignore_index=True).astype({"_row": "int64", "code": "str", "rejects": "bool"})
     return pa.Table.from_pandas(table, preserve_index=False)
 
 
 def _shown(unread: pd.DataFrame, contract: sa.Table) -> pa.Table:
-    """Values that could not be read as they may be shown: masked where their column is private."""
+    """Values that could not be read as they may be shown: hidden where their column is private, else quoted without e-mails and phones."""
     private = {c.name for c in contract.columns if c.info["private"]}
     shown = unread[["_row", "column", "value", "expected"]].copy()
-    shown["value"] = shown["value"].where(~shown["column"].isin(private), "***")
+    shown["value"] = shown["value"].map(quoted, na_action="ignore").where(~shown["column"].isin(private), "***")
     schema = pa.schema([("_row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("expected", pa.string())])
     return pa.Table.from_pandas(shown, schema=schema, preserve_index=False)
 

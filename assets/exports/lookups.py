@@ -63,14 +63,14 @@ class Lookups:
             for key, value, pipeline in zip(*(stages[c].to_pylist() for c in ("key", "value", "pipeline")), strict=True):
                 yield key, value, names.get(pipeline, pipeline)
 
-    def replaced(self, table: str, column: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    def replaced(self, table: str, column: str, texts: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
         """``texts`` of a table's column with every id replaced by what it stands for."""
         for name, lookup in self._crm.lookups.items():
             if column not in lookup.columns.get(table, ()):
                 continue
             pairs = self.pairs(name)
             if pairs is None:
-                texts = pa.chunked_array([pa.nulls(len(texts), pa.string())]) if lookup.otherwise_nothing else texts
+                texts = pa.nulls(len(texts), pa.string()) if lookup.otherwise_nothing else texts
                 continue
             place = pc.index_in(texts, value_set=pairs["key"].combine_chunks())
             kept = pc.is_in(pc.utf8_lower(texts), value_set=self._keep.get(column, pa.array([], pa.string())))

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.exports.settings import EXCEL_SERIAL
+from assets.exports.settings import EPOCH_MS, EXCEL_SERIAL
 
 WRITTEN_DAY = r"^\d{1,2}[/. -]\d{1,2}[/. -](\d{4}|\d{2})([ T]+\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?)?$"
 """A day whose month could stand first or second."""
@@ -23,6 +23,9 @@ _HIGHEST_MONTH = 12
 _SERIAL = r"^[1-9]\d{4}([.]\d+)?$"
 _FIRST_SERIAL, _LAST_SERIAL = 20_000, 80_000
 """Excel serial numbers of the years 1954 to 2119."""
+
+_EPOCH = r"^1\d{12}$"
+"""Milliseconds since 1970 of the years 2001 to 2033."""
 
 DECIMAL_COMMA = r"^[^\d.,]{0,4}(\d{1,3}([. ]\d{3})+|\d+),\d{1,2}[^\d.,]{0,4}$"
 """An amount that can only be written with a decimal comma."""
@@ -54,6 +57,10 @@ def date_question(texts: pa.Array, lines: pa.Array, place: str) -> Question | No
     if len(numbers) and pc.min(numbers).as_py() >= _FIRST_SERIAL and pc.max(numbers).as_py() <= _LAST_SERIAL:
         found = f"numbers of five digits, as in line {lines.filter(has_digits)[0].as_py()}, may be days as Excel counts them"
         return Question(f"{found}; if so, add dates: [{EXCEL_SERIAL}] under {place}", has_digits, 0.5)
+    is_epoch = pc.match_substring_regex(texts, _EPOCH)
+    if is_epoch.true_count:
+        found = f"numbers of 13 digits, as in line {lines.filter(is_epoch)[0].as_py()}, may be milliseconds since 1970"
+        return Question(f"{found}; if so, add dates: [{EPOCH_MS}] under {place}", is_epoch, 0.5)
     return None
 
 

@@ -4,7 +4,7 @@ What belongs here: putting together files, headers and values for one table. Wha
 a row can be trusted (judge.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -38,7 +38,7 @@ Group = tuple[pa.Table, list[BrokenRow], int]
 """Rows that one query types, the broken ones among them, and how many lines are no rows of the table."""
 
 THREADS = 2
-_GROUP_BYTES = 64 << 20
+_GROUP_BYTES = 128 << 20
 
 FAULTS = pa.schema(
     [
@@ -122,8 +122,8 @@ def read_table(folder: Folder, table_name: str, configuration: Configuration) ->
             asked += questions
             tables.append(rows)
             faults.append(bad)
-            ragged = pc.sum(pc.equal(bad["code"], BROKEN_ROW)).as_py() or 0
-            counts.append(FileCount(file.name, file.snapshot, rows.num_rows, ragged, text.form, passed_over))
+            broken = pc.sum(pc.equal(bad["code"], BROKEN_ROW)).as_py() or 0
+            counts.append(FileCount(file.name, file.snapshot, rows.num_rows, broken, text.form, passed_over))
     if asked:
         raise UndeclaredForms(asked)
     read = {name for _, _, mapping, own in opened for name in (*mapping.columns, *constants_of(table_name, source, own))}
@@ -206,33 +206,18 @@ def _typed(connection, file: ExportFile, text: TextFile, query: FileQuery) -> tu
     for group, bad, others in _made_ahead(_grouped(text.batches(query.positions))):
         broken += bad
         passed_over += others
-        group, again = _without_headers(group, query.headers)
-        broken += again
         if not group.num_rows:
             continue
         result = query.run(connection, group)
         rows.append(_placed(result, file, query.schema))
         faults += _unread(result, file, query)
     if broken:
-        lines = pa.array([r.line for r in broken], pa.int64())
-        rows.append(_placed(pa.table({"_line": lines, "_part": pa.repeat(pa.scalar(0, pa.int32()), len(lines))}), file, query.schema))
+        rows.append(_placed(pa.table({"_line": pa.array([r.line for r in broken], pa.int64()), "_part": _no_parts(len(broken))}), file, query.schema))
         faults.append(_broken(broken, file))
     table = pa.concat_tables([query.schema.empty_table(), *rows])
     unreadable = pa.concat_tables([FAULTS.empty_table(), *faults])
     ordered = table.sort_by([("_line", "ascending"), ("_part", "ascending")]) if broken else table
     return ordered, unreadable.sort_by([("_line", "ascending"), ("_part", "ascending"), ("column", "ascending")]), passed_over
-
-
-def _without_headers(group: pa.Table, headers: Mapping[str, str]) -> tuple[pa.Table, list[BrokenRow]]:
-    """The rows that do not repeat the header, which stands among the rows where files were joined, and those that do."""
-    is_header = None
-    for position, header in headers.items():
-        same = pc.equal(group[position], header).fill_null(False)
-        is_header = same if is_header is None else pc.and_(is_header, same)
-        if not pc.any(is_header).as_py():
-            return group, []
-    again = [BrokenRow(line, "a row of values, found the header again: were files joined into one?") for line in group["_line"].filter(is_header).to_pylist()]
-    return group.filter(pc.invert(is_header)), again
 
 
 def _asked(rows: pa.Table, faults: pa.Table, query: FileQuery) -> tuple[pa.Table, list[str]]:
@@ -272,10 +257,10 @@ def _made_ahead(groups: Iterator[Group]) -> Iterator[Group]:
 
 
 def _grouped(batches: Iterator[TextBatch]) -> Iterator[Group]:
-    """Batches put together to about 64 MB, which one query types on all threads."""
+    """Batches put together to about 128 MB, which one query types on all threads."""
     group, broken, size, passed_over = [], [], 0, 0
     for batch in batches:
-        parts = batch.parts if batch.parts is not None else pa.repeat(pa.scalar(0, pa.int32()), len(batch.lines))
+        parts = batch.parts if batch.parts is not None else _no_parts(len(batch.lines))
         group.append(batch.columns.append_column("_line", batch.lines).append_column("_part", parts))
         broken += batch.broken
         size += group[-1].nbytes
@@ -285,6 +270,10 @@ def _grouped(batches: Iterator[TextBatch]) -> Iterator[Group]:
             group, broken, size, passed_over = [], [], 0, 0
     if group:
         yield pa.concat_tables(group), broken, passed_over
+
+
+def _no_parts(count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(0, pa.int32()), count)
 
 
 def _placed(result: pa.Table, file: ExportFile, schema: pa.Schema) -> pa.Table:
@@ -313,8 +302,7 @@ def _unread(result: pa.Table, file: ExportFile, query: FileQuery) -> list[pa.Tab
 
 def _broken(rows: list[BrokenRow], file: ExportFile) -> pa.Table:
     lines = pa.array([r.line for r in rows], pa.int64())
-    parts = pa.repeat(pa.scalar(0, pa.int32()), len(rows))
-    return _fault_table(file, lines, None, BROKEN_ROW, pa.nulls(len(rows), pa.string()), pa.array([r.expected for r in rows]), parts)
+    return _fault_table(file, lines, None, BROKEN_ROW, pa.nulls(len(rows), pa.string()), pa.array([r.expected for r in rows]), _no_parts(len(rows)))
 
 
 def _fault_table(file: ExportFile, lines, column: str | None, code: str, values, expected, parts) -> pa.Table:

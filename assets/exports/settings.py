@@ -1,12 +1,14 @@
 """How a company's exports are read: files, header names, written forms. And the whole configuration.
 
-What belongs here: typed settings of the reading. What does not: any CRM's own names (assets/exports/crm).
+What belongs here: typed settings of the reading. What does not: any CRM's own names (assets/exports/crm), and how a CRM is
+pulled (assets/exports/pull_settings.py).
 """
 
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from assets.exports.pull_settings import Pull
 from models.settings import Company, Settings
 
 ISO_DATES = (
@@ -25,12 +27,15 @@ ISO_DATES = (
 EXCEL_SERIAL = "excel"
 """The declared form of a date written as an Excel serial number (days since 1899-12-30)."""
 
+EPOCH_MS = "epoch_ms"
+"""The declared form of a time written as milliseconds since 1970 in UTC, as many interfaces of CRMs give it."""
+
 
 class Forms(Settings):
     """Written forms of values. Where a table leaves one out, that of all exports holds.
 
-    ``dates`` are strptime forms tried in their order, with `EXCEL_SERIAL` for serial numbers; ISO 8601 is always
-    read. ``amount_unit`` multiplies every amount (10000 for 万元); a header such as 金额(万元) says so by itself.
+    ``dates`` are strptime forms tried in their order, with `EXCEL_SERIAL` for serial numbers and `EPOCH_MS` for
+    milliseconds; ISO 8601 is always read. ``amount_unit`` multiplies every amount (10000 for 万元); a header such as 金额(万元) says so by itself.
     ``empty`` are spellings of "no value".
     """
 
@@ -112,3 +117,4 @@ class Configuration(Company):
     """The whole of leadline.yaml."""
 
     exports: Exports
+    pull: Pull | None = None

@@ -19,7 +19,7 @@ from assets.exports.errors import HeaderProblems, listed
 from assets.exports.files import ExportFile
 from assets.exports.headers import find_header
 from assets.exports.parsing import BLANKS
-from assets.exports.readers.text import TextBatch, TextFile
+from assets.exports.readers.text import BrokenRow, TextBatch, TextFile
 
 Pairs = Callable[[str], pa.Table | None]
 """Key and value columns of a lookup by its name; null where it is not configured."""
@@ -33,7 +33,7 @@ def part_of(text: TextFile, table: str, crm: Crm) -> Part:
 
 def shaped(text: TextFile, part: Part, file: ExportFile, pairs: Pairs) -> tuple[TextFile, Part]:
     """The file as rows of its table, and the part with what the shaping settled: columns of its own under canonical names."""
-    text = rows_of_table(text, part.only, part.leave_out)
+    text = rows_of_table(_without_headers(text), part.only, part.leave_out)
     settled: dict[str, tuple[Spelling, ...]] = {}
     if part.wide is not None:
         text = _unfolded(text, part.wide, file.name)
@@ -57,6 +57,33 @@ def headers_read(header: Sequence[str], part: Part) -> frozenset[str]:
     return frozenset(header[place] for place in places if place is not None)
 
 
+def _without_headers(text: TextFile) -> TextFile:
+    """The file without the rows that repeat its header, as they stand where files were joined: they are broken rows."""
+
+    def batches(positions: Sequence[int]) -> Iterator[TextBatch]:
+        named = [place for place in positions if text.header[place].strip()]
+        for batch in text.batches(positions):
+            is_header = None
+            for place in named:
+                same = pc.equal(batch.columns[str(place)], text.header[place]).fill_null(False)
+                is_header = same if is_header is None else pc.and_(is_header, same)
+                if not pc.any(is_header).as_py():
+                    break
+            else:
+                if is_header is not None:
+                    batch = _with_broken(batch, is_header)
+            yield batch
+
+    return replace(text, batches=batches)
+
+
+def _with_broken(batch: TextBatch, is_header: pa.ChunkedArray) -> TextBatch:
+    expected = "a row of values, found the header again: were files joined into one?"
+    again = tuple(BrokenRow(line, expected) for line in batch.lines.filter(is_header.combine_chunks()).to_pylist())
+    rows = pc.invert(is_header)
+    return replace(batch, columns=batch.columns.filter(rows), lines=batch.lines.filter(rows.combine_chunks()), broken=(*batch.broken, *again))
+
+
 def rows_of_table(text: TextFile, only: Mapping[tuple[str, ...], tuple[str, ...]], leave_out: Mapping[tuple[str, ...], tuple[str, ...]]) -> TextFile:
     """The file without the rows of other tables. A header that the file lacks leaves nothing out."""
     rules = [
@@ -75,7 +102,7 @@ def rows_of_table(text: TextFile, only: Mapping[tuple[str, ...], tuple[str, ...]
             passed_over = len(mask) - (mask.true_count or 0)
             yield replace(batch, columns=batch.columns.filter(mask), lines=batch.lines.filter(mask), passed_over=batch.passed_over + passed_over)
 
-    return TextFile(text.header, batches, text.form)
+    return replace(text, batches=batches)
 
 
 def _unfolded(text: TextFile, wide: Wide, file_name: str) -> TextFile:
@@ -106,7 +133,7 @@ def _unfolded(text: TextFile, wide: Wide, file_name: str) -> TextFile:
             more = {str(len(text.header)): label, str(len(text.header) + 1): values}
             yield _expanded(batch, sources, more, int((~there.any(axis=1)).sum()))
 
-    return TextFile(header, batches, text.form)
+    return replace(text, header=header, batches=batches)
 
 
 def _linked(text: TextFile, column: str, link: Link, pairs: pa.Table | None) -> TextFile:
@@ -134,7 +161,7 @@ def _linked(text: TextFile, column: str, link: Link, pairs: pa.Table | None) -> 
             added = {str(len(text.header)): value, str(len(text.header) + 1): numbered}
             yield _expanded(batch, sources, added, 0)
 
-    return TextFile(header, batches, text.form)
+    return replace(text, header=header, batches=batches)
 
 
 def _grouped_by_key(pairs: pa.Table | None, is_first_only: bool) -> tuple[pa.Array, np.ndarray, pa.Array]:

@@ -14,7 +14,10 @@ from assets.exports.parsing import BLANKS
 
 
 class Translation:
-    """How the values of one file's columns are put into Leadline's words; ``positions`` are read for that besides the columns' own."""
+    """How the values of one file's columns are put into Leadline's words.
+
+    ``positions`` are read for that besides the columns' own; ``beside`` are the columns that depend on one of those.
+    """
 
     def __init__(self, table: str, crm: Crm, mapping: HeaderMap, headers: tuple[str, ...], lookups: Lookups):
         self._table = table
@@ -25,10 +28,11 @@ class Translation:
             place = find_header(headers, (rule.header,)) if rule.header else None
             if name in mapping.columns and (place is not None or not rule.header):
                 self._kept[name] = (place, rule.pattern)
+        self.beside = frozenset(name for name, (place, _) in self._kept.items() if place is not None)
         self.positions = frozenset(place for place, _ in self._kept.values() if place is not None)
 
-    def text(self, column: str, texts: pa.ChunkedArray, group: pa.Table) -> pa.ChunkedArray:
-        """The texts of ``column`` in ``group``, translated."""
+    def text(self, column: str, texts: pa.ChunkedArray | pa.Array, group: pa.Table) -> pa.ChunkedArray | pa.Array:
+        """The texts of ``column``, translated: all of those in ``group``, or the distinct ones, but of a column in ``beside``."""
         if column in self._kept:
             place, pattern = self._kept[column]
             looked_at = texts if place is None else pc.utf8_trim(group[str(place)], characters=BLANKS)

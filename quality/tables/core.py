@@ -68,6 +68,7 @@ parameters = table(
     column("small_sample", "count", "Counts below this are shown greyed", required=True),
     column("audit_sample_share", "share", "Share of each owner's open opportunities to check by hand every week", required=True),
     column("language", "label", "Language of the reports", required=True, values=("en", "zh")),
+    column("mask_owners", "flag", "Names of owners are masked", required=True),
 )
 
 opportunity_versions = table(

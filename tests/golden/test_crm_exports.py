@@ -85,6 +85,7 @@ def test_salesforce_native_activities_keep_only_ids_of_opportunities_and_leads(j
     assert {t: exports.counts(t) for t in ("leads", "accounts", "owners")} == {"leads": counts(1), "accounts": counts(10), "owners": counts(10)}
 
 
+@pytest.mark.slow
 def test_hubspot_native_tables_are_read_by_their_own_names(judged):
     exports = judged("hubspot_native")
     deals = by_hand("hubspot_native/deal_data.csv")
@@ -114,6 +115,7 @@ def test_hubspot_native_tables_are_read_by_their_own_names(judged):
     assert len(owners) == len(by_hand("hubspot_native/owner_data.csv")) == 100
 
 
+@pytest.mark.slow
 def test_salesforce_demo_is_joined_by_name(judged):
     exports = judged("salesforce_demo")
     deals, history = by_hand("salesforce_demo/DTC_Opportunity.csv"), by_hand("salesforce_demo/DTC_OpportunityHistory.csv")
@@ -131,6 +133,7 @@ def test_salesforce_demo_is_joined_by_name(judged):
     assert exports.counts("accounts") == counts(1_001)
 
 
+@pytest.mark.slow
 def test_salesforce_demo_deals_are_in_the_state_of_their_row(judged):
     spelled = {s.spellings[0]: s.key for s in judged("salesforce_demo").configuration.pipelines[0].stages} | {"Closed Won": "won", "Closed Lost": "lost"}
     wanted = {row["Name"]: spelled[row["StageName"]] for row in by_hand("salesforce_demo/DTC_Opportunity.csv")}

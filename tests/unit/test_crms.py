@@ -22,6 +22,11 @@ from tests.crm_exports import JudgedExports, judged_exports
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "crm"
 NAMES = sorted(folder.name for folder in FIXTURES.iterdir())
 
+QUICK = ("dynamics", "sheets")
+"""The CRMs that the quick suite reads: between them they have most of what a declaration can say."""
+
+EACH = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+
 
 @cache
 def expected(name: str) -> dict:
@@ -46,7 +51,7 @@ def test_every_crm_has_a_fixture_and_a_page():
     assert {page.stem for page in pages.glob("*.md")} == {*NAMES, "README"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_every_row_is_counted_and_every_rejection_has_its_reasons(name, judged):
     exports, wanted = judged(name), expected(name)
     tables = exports.configuration.exports.tables
@@ -57,14 +62,14 @@ def test_every_row_is_counted_and_every_rejection_has_its_reasons(name, judged):
     assert {t: reasons for t, reasons in found.items() if reasons} == wanted["rejected"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_every_value_is_read(name, judged):
     exports, wanted = judged(name), expected(name)
     for table in exports.configuration.exports.tables:
         assert exports.values(table) == wanted["rows"][table], table
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_the_history_is_that_of_the_files(name, judged):
     assert judged(name).entries() == expected(name)["entries"]
 
@@ -77,7 +82,7 @@ def test_a_fixture_has_every_column_that_its_crm_declares(name, table):
     assert {*absent} & {*CRMS[name].headers[table]} == set()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_the_order_of_columns_does_not_matter(name, tmp_path):
     for path in (FIXTURES / name).glob("*.csv"):
         with path.open(encoding="utf-8", newline="") as file, (tmp_path / path.name).open("w", encoding="utf-8", newline="") as turned:
@@ -89,7 +94,7 @@ def test_the_order_of_columns_does_not_matter(name, tmp_path):
         assert {*turned.headers} == {*there.headers}, table
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_a_renamed_header_is_named_by_the_configuration_and_a_custom_one_is_listed(name, tmp_path):
     configuration = load_configuration(FIXTURES / name / "leadline.yaml")
     there = read_table(FIXTURES / name, "opportunities", configuration)

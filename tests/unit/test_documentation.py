@@ -20,6 +20,7 @@ from pipelines.configuration import configuration_notes, load_configuration
 from pipelines.definitions import defs
 from pipelines.errors import ConfigurationError, HomeBusyError, HomeError, PublicationError
 from pipelines.explain import NothingKnown
+from pipelines.pulling.errors import PullError
 from pipelines.run import QualityError, RunError
 from quality.tables import PUBLISHED
 from quality.tables.forecasts import RISK_SIGNALS
@@ -74,7 +75,9 @@ def test_every_command_and_option_is_in_the_readme():
                 assert f"`{parameter.envvar}`" in README
 
 
-@pytest.mark.parametrize("error", [RunError, ConfigurationError, PublicationError, HomeError, HomeBusyError, ExportError, QualityError, NothingKnown])
+@pytest.mark.parametrize(
+    "error", [RunError, ConfigurationError, PublicationError, HomeError, HomeBusyError, ExportError, QualityError, NothingKnown, PullError]
+)
 def test_every_exit_code_is_in_the_readme(error):
     (listed,) = re.findall(r"^Exit codes.*?\n\n", README, re.DOTALL | re.MULTILINE)
     assert re.search(rf"\b{error.exit_code} [a-z]", listed), f"{error.exit_code} ({error.__name__})"

@@ -262,6 +262,7 @@ def days(*values: str) -> str:
         (["05/03/2024", "6/3/2024 4:05 PM"], 'no line shows it; look up how the CRM writes days and add dates: ["%d/%m/%Y", "%d/%m/%Y %I:%M %p"] (day first)'),
         (["25.03.2024", "03.25.2024"], "line 2 (25.03.2024) can only be day first and line 3 (03.25.2024) only month first, so the column mixes both"),
         (["45291", "45292.5"], "numbers of five digits, as in line 2, may be days as Excel counts them; if so, add dates: [excel] under"),
+        (["1709636706000", "2024-03-05"], "numbers of 13 digits, as in line 2, may be milliseconds since 1970; if so, add dates: [epoch_ms] under"),
     ],
 )
 def test_an_order_that_is_not_declared_is_a_question_with_its_evidence(tmp_path, values, words):

@@ -337,10 +337,10 @@ def test_constants_and_stage_dates(tmp_path):
         read(tmp_path, content, source={"stage_dates": {"talk": "talked"}})
 
 
-def test_a_fault_keeps_forty_characters_and_says_what_was_expected(tmp_path):
-    export = read(tmp_path, f"opportunity_id,created_at\n1,{'9' * 60}\n")
+def test_a_fault_keeps_the_beginning_of_its_value_and_says_what_was_expected(tmp_path):
+    export = read(tmp_path, f"opportunity_id,created_at\n1,{'9' * 600}\n")
     fault = export.faults.to_pylist()[0]
-    assert fault["value"] == "9" * 40
+    assert fault["value"] == "9" * 400
     assert "ISO 8601" in fault["expected"]
 
 
@@ -366,6 +366,19 @@ def test_a_field_history_has_canonical_fields_and_values(tmp_path):
 
 def test_salesforce_probabilities_are_percent(tmp_path):
     assert places(read(tmp_path, "Id,Probability\n1,45\n2,100\n", crm="salesforce"), "crm_probability") == [(2, 0.45), (3, 1.0)]
+
+
+def test_texts_that_repeat_are_read_as_single_ones_are(tmp_path):
+    rows = ["x, NA ,2024-01-31, about 5 ,yes", 'x," ",31 Jan,,no', "y,a,2024-02-30,1.5k,maybe"]
+    header = "opportunity_id,stage,created_at,amount,is_won\n"
+    source = {"empty": ["NA"]}
+    once = [read(tmp_path, f"{header}{row}\n", source=source) for row in rows]
+    many = read(tmp_path, header + "".join(f"{row}\n" for row in rows * 20), source=source)
+    for column in ("opportunity_id", "stage", "created_at", "amount", "is_won"):
+        assert many.rows[column].to_pylist() == [export.rows[column][0].as_py() for export in once] * 20, column
+    told = [(f["column"], f["value"], f["expected"]) for export in once for f in export.faults.to_pylist()]
+    assert [(f["column"], f["value"]) for f in many.faults.to_pylist()] == [(column, value) for column, value, _ in told] * 20
+    assert len(told) == 4
 
 
 def test_reading_twice_gives_the_same(tmp_path):

@@ -1,9 +1,12 @@
 """Trusted tables from tiny judged exports: where stage entries come from, and which deals exist."""
 
+import duckdb
 import pandas as pd
 import pytest
 
 from assets.core.calendar import periods, working_days
+from assets.core.trusted import stage_dates_sql
+from assets.exports.settings import Configuration
 from models.settings import Reporting
 from tests.core_frames import COMPANY, at, judged, on, trusted_tables
 
@@ -144,3 +147,52 @@ def test_a_working_weekend_counts_and_a_holiday_does_not():
     days = working_days(pd.Timestamp("2026-02-13").date(), pd.Timestamp("2026-02-24").date(), "CN").set_index("day")["is_working"]
     assert days[days].index.day.tolist() == [13, 14, 24]
     assert working_days(on(0), on(6), None)["number"].iloc[-1] == 5
+
+
+def test_a_loss_between_snapshots_stays_when_the_deal_comes_back(tmp_path):
+    """Open on day 2, lost on day 8 (seen on day 10), open again on day 15: the loss and the return are history."""
+    versions = [
+        deal("a", "second", created=0, _snapshot=on(2), _verdict="superseded"),
+        deal("a", "lost", "lost", created=0, closed_at=at(8), _snapshot=on(10), _verdict="superseded"),
+        deal("a", "second", created=0, _snapshot=on(15)),
+    ]
+    tables = known(tmp_path, versions)
+    assert [(e["stage"], (e["entered_at"] - at(0)).days) for e in tables["stage_entries"]] == [("first", 0), ("second", 2), ("lost", 8), ("second", 15)]
+    assert [v["entry_kind"] for v in tables["stage_visits"]] == ["new", "advanced", "reopened"]
+
+
+def test_a_closing_without_any_date_is_no_closing_on_the_day_of_the_export(tmp_path):
+    """a was open in an earlier snapshot, so the next one dates its loss; b is closed in the only export, nobody knows since when."""
+    history = [entered("a", "first", 1), entered("b", "first", 1)]
+    versions = [
+        deal("a", "first", _snapshot=on(5), _verdict="superseded"),
+        deal("a", "lost", "lost", _snapshot=on(12)),
+        deal("b", "lost", "lost", _snapshot=on(12)),
+    ]
+    tables = known(tmp_path, versions, history)
+    assert steps(tables) == [("a", "first", 1, "observed"), ("a", "lost", 12, "rebuilt")]
+    assert {o["opportunity_id"]: (o["status"], o["closed_at"]) for o in tables["opportunities"]} == {"a": ("lost", at(12)), "b": ("lost", None)}
+
+
+def test_stage_dates_belong_to_their_pipeline():
+    company = Configuration.model_validate(
+        {
+            "name": "Two",
+            "pipelines": [{"key": "one", "stages": [{"key": "talk"}]}, {"key": "two", "stages": [{"key": "talk"}]}],
+            "exports": {"tables": {"opportunities": {"files": "o.csv", "stage_dates": {"one:talk": "In talk", "two:won": "Won on"}}}},
+        }
+    )
+    rows = [
+        {"opportunity_id": "a", "pipeline_key": "one", "stage_date:one:talk": at(1), "stage_date:two:won": at(2)},
+        {"opportunity_id": "b", "pipeline_key": "two", "stage_date:two:won": at(3)},
+    ]
+    exported = judged("opportunities", rows, ("one:talk", "two:won"))
+    found = duckdb.sql(stage_dates_sql(company).replace("exported_opportunities", "exported")).fetchall()
+    assert exported.num_rows == 2
+    assert sorted(found) == [("a", "one:talk", at(1)), ("b", "two:won", at(3))]
+
+
+def test_the_lag_between_leaving_a_stage_and_entering_the_next(tmp_path):
+    history = [entered("a", "first", 1) | {"exited_at": at(4)}, entered("a", "second", 6) | {"exited_at": at(9)}, entered("a", "third", 8)]
+    visits = known(tmp_path, [deal("a", "third")], history)["stage_visits"]
+    assert [v["transition_lag_days"] for v in visits] == [None, 2.0, -1.0]

@@ -76,6 +76,7 @@ def test_maven_without_an_answer(tmp_path):
     assert found.verdicts == {"opportunities": all_accepted(8_800), "accounts": all_accepted(85), "owners": all_accepted(35)}
     assert len({row["opportunity_id"] for row in deals}) == len(deals) == 8_800
     company = load_configuration(found.path)
+    assert company.exports.crm == "plain"
     assert {row["deal_stage"] for row in deals} == {s for stage in company.pipelines[0].stages for s in stage.spellings} | {"Won", "Lost"}
     source = company.exports.tables["opportunities"]
     assert (source.empty, source.stage_dates) == (("0",), {"engaging": "engage_date"})

@@ -237,7 +237,7 @@ def test_numbers_and_flags_are_written_plainly():
 
 
 def test_comments_cannot_break_out_of_their_line():
-    text = written({"a": 1}, {("a",): ["first\nb: 2\r\nc: 3"]})
+    text = written({"a": 1}, {("a",): ["first\nb: 2\r\nc: 3\u2028d: 4\x85e: 5"]})
     assert YAML(typ="safe").load(text) == {"a": 1}
 
 

@@ -70,14 +70,16 @@ def test_chinese_headers_are_known_and_the_plainest_crm_is_taken(tmp_path):
 
 
 def test_plain_words_are_no_crm(tmp_path):
-    deals = "deal id,sales agent,customer,deal stage,engage date,close date,close value\n" + "".join(
+    deals = "deal id,sales agent,account,deal stage,engage date,close date,close value\n" + "".join(
         f"{n},p{n % 3},c{n},Won,2024-01-0{n},2024-02-0{n},{n}000\n" for n in range(1, 8)
     )
     people = "sales agent,manager,regional office\np0,m,East\np1,m,West\np2,k,East\n"
-    crm, found = assigned(sheets(tmp_path, {"deals.csv": deals, "people.csv": people, "prices.csv": "item,price\na,1\nb,2\n"}))
+    accounts = "account,sector,revenue,employees\n" + "".join(f"c{n},x,{n}0,{n}\n" for n in range(1, 8))
+    crm, found = assigned(sheets(tmp_path, {"accounts.csv": accounts, "deals.csv": deals, "people.csv": people, "prices.csv": "item,price\na,1\nb,2\n"}))
     assert crm == "plain"
+    assert found.tables["accounts"].columns["account_id"] == "account"
     assert found.tables["opportunities"].columns == {
-        "opportunity_id": "deal id", "owner_id": "sales agent", "account_id": "customer", "stage": "deal stage",
+        "opportunity_id": "deal id", "owner_id": "sales agent", "account_id": "account", "stage": "deal stage",
         "created_at": "engage date", "closed_at": "close date", "amount": "close value",
     }  # fmt: skip
     assert found.tables["owners"].columns == {"owner_id": "sales agent", "manager_id": "manager", "team": "regional office"}
@@ -323,3 +325,4 @@ def test_a_template_is_offered_where_it_knows_most_stages():
     assert matching_template(["初步沟通", "需求确认", "方案展示", "商务谈判"]) == "general_b2b"
     assert matching_template(["Demo", "Trial", "Negotiation"]) == "saas"
     assert matching_template(["Demo", "x", "y", "z"]) is None
+    assert matching_template(["Potential", "Proposal", "Negotiation", "x", "y", "z"]) is None

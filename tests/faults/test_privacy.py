@@ -1,6 +1,7 @@
 """E-mails, phones and names of exports reach no published table, page, message or `leadline why`; ids stay keys."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 
@@ -45,6 +46,7 @@ def test_nothing_that_names_a_person_is_published(private: Company):
     assert not [secret for secret in SECRETS if secret in published]
     assert not [secret for secret in SECRETS if secret in page]
     assert "z***@example.com~" in page and "138****5678~" in page
+    assert re.search(r"Zhang San \(138\*\*\*\*5678~[0-9a-f]{6}\)", page)  # a name still finds its masked id
 
 
 def test_masked_ids_join_and_differ(private: Company):

@@ -28,6 +28,7 @@ EXPECTATION_FORMS = {
     "unreadable": r"unreadable_(.+)",
     "out_of_range": r"(.+)_out_of_range",
     "not_allowed": r"(.+)_not_allowed",
+    "format": r"(.+)_format",
 }
 
 GRAVITY = ("zombie", "stage_overtime", "not_updated_7d")

@@ -14,6 +14,7 @@ from assets.reports import page as page_module
 from assets.reports.page import TABLES, render_page
 from assets.reports.page_figures import Figures, phrases
 from models.settings import Pipeline, Stage, Target
+from quality.tables import EXPORTED
 from tests.page_tables import AS_OF, HOSTILE, MEMBERS, page_company, page_tables, rows_where
 
 SECTIONS = ("headline", "parts", "funnel", "quality", "stalled", "deals", "about")
@@ -51,6 +52,13 @@ def test_every_phrase_is_there_in_both_languages_with_the_same_placeholders():
         assert fields["en"] == fields["zh"], key
     keys = re.findall(r"^([\w.]+):", text, re.MULTILINE)
     assert len(keys) == len(set(keys))
+
+
+def test_every_rule_and_every_table_of_the_contracts_is_worded_in_chinese():
+    words = phrases("zh")
+    codes = {rule.code for table in EXPORTED.values() for rule in table.info["rules"]}
+    assert [code for code in sorted(codes) if f"expectation.{code}" not in words] == []
+    assert [name for name in EXPORTED if f"table.{name}" not in words] == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

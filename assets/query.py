@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from quality.query import Engine, Parquet, Query, Relation
+from quality.query import Deferred, Engine, Parquet, Query, Relation
 
-__all__ = ["Engine", "Parquet", "Query", "Relation", "sql_beside"]
+__all__ = ["Deferred", "Engine", "Parquet", "Query", "Relation", "sql_beside"]
 
 
 def sql_beside(module_file: str, name: str) -> str:

@@ -182,7 +182,7 @@ def deal_groups(opportunities: pd.DataFrame, opportunity_segments: pd.DataFrame,
     dimensions that were known at creation belong here: a field without history would tell the outcome. The largest
     members of a dimension stay apart, the rest are ``other``.
     """
-    deals = pd.Index(opportunities["opportunity_id"].astype("str"))
+    deals = pd.Index(opportunities["opportunity_id"])
     if not dimensions:
         return one_group(len(deals))
     kept = min(12, int(MOST_GROUPS ** (1 / len(dimensions))))
@@ -190,13 +190,17 @@ def deal_groups(opportunities: pd.DataFrame, opportunity_segments: pd.DataFrame,
     for dimension in dimensions:
         rows = opportunity_segments.loc[opportunity_segments["dimension"] == dimension]
         member = pd.Series("unassigned", index=range(len(deals)), dtype="str")
-        member.iloc[deals.get_indexer(pd.Index(rows["opportunity_id"].astype("str")))] = rows["member"].to_numpy()
+        member.iloc[deals.get_indexer(pd.Index(rows["opportunity_id"]))] = rows["member"].to_numpy()
         sizes = member.value_counts().reset_index().sort_values(["count", "index"], ascending=[False, True])["index"]
         names = list(sizes if len(sizes) <= kept else sizes.iloc[: kept - 1])
         code = pd.Index(names).get_indexer(member)
         codes.append(np.where(code < 0, len(names), code))
         labels.append([*names, "other"])
-    members, group = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
+    place = np.zeros(len(deals), dtype=np.int64)
+    for code, names in zip(codes, labels, strict=True):
+        place = place * len(names) + code
+    _, first, group = np.unique(place, return_index=True, return_inverse=True)
+    members = np.stack(codes, axis=1)[first]
     names = tuple(" / ".join(labels[d][m] for d, m in enumerate(row)) for row in members)
     return Groups(group.reshape(-1).astype(np.int16), names, members)
 

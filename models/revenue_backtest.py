@@ -5,6 +5,7 @@ the forecast itself (models/outlook.py).
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,7 +18,7 @@ from models.levels import Intervals, Members
 from models.outlook import CompanyRecord, company_total_of, forecast_periods, standing
 from models.revenue import HALF_WIDTH_80
 from models.scoring import score_totals
-from models.simulation import excess_shock
+from models.simulation import THREADS, excess_shock
 from models.win_probability import FittedModels, win_probabilities
 
 BASELINES = ("run_rate", "same_period_last_year", "weighted_pipeline")
@@ -63,17 +64,17 @@ def backtest_revenue(
     """
     company = Members(record.members.names.iloc[:1], np.zeros((len(record.amount), 1), dtype=np.intp))
     today = day_date(record.history.known_day)
-    rows = []
-    for day in origin_days:
-        origin = day_date(int(day))
+
+    def replayed(day: int) -> pd.DataFrame | None:
+        origin = day_date(day)
         periods = forecast_periods(calendar, origin, with_weeks=False)
         # Only what is over by now can be scored.
         periods = periods[(periods["period_end"] > pd.Timestamp(origin)) & (periods["period_end"] <= pd.Timestamp(today))]
         if periods.empty:
-            continue
+            return None
         intervals = Intervals.of(periods, origin)
-        models = fitted(int(day))
-        open_then = open_deals(record.history, int(day))
+        models = fitted(day)
+        open_then = open_deals(record.history, day)
         results = win_probabilities(models, open_then, intervals.ends, horizons_only=True)
         at = standing(record, models, open_then, intervals, origin, company, prior_deals)
         forecasts = [company_total_of(result, models, at, shock_sd=shock_sd).rename(columns={"mean": "forecast"}) for result in results.values()]
@@ -81,7 +82,10 @@ def backtest_revenue(
         forecasts.append(simple.assign(p10=np.nan, p90=np.nan, noise_floor=np.nan))
         scored = score_totals(pd.concat(forecasts, ignore_index=True), _actuals(record, company, periods, today), origin)
         floors = pd.concat(forecasts, ignore_index=True)[["period_kind", "period_start", "method", "noise_floor"]]
-        rows.append(scored.merge(floors, on=["period_kind", "period_start", "method"], validate="m:1"))
+        return scored.merge(floors, on=["period_kind", "period_start", "method"], validate="m:1")
+
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        rows = [scored for scored in pool.map(replayed, origin_days.tolist()) if scored is not None]
     if not rows:
         return RevenueBacktest(pd.DataFrame(columns=_ACCURACY), pd.Series(dtype=float))
     accuracy = pd.concat(rows, ignore_index=True).assign(kind="replayed")

@@ -8,6 +8,7 @@ Poisson with uncertain creation and resemble recent wins; a lognormal shock comm
 moves everything together. Every level is a sum of the same draws, so all levels are coherent.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,9 +25,12 @@ LARGEST_RESULT = 25_000_000
 """Draws × members × intervals beyond which the number of draws is cut (200 MB)."""
 
 CHUNK = 4_000_000
-"""Draws × deals that are held in memory at once."""
+"""Draws × deals that a thread holds in memory at once."""
 
 FEWEST_DRAWS = 200
+
+THREADS = 2
+"""Parts of the draws that are made at a time."""
 
 
 @dataclass(frozen=True)
@@ -93,20 +97,27 @@ def simulate(open_deals: PipelineOutlook, new_business: NewBusiness, *, draws: i
     to the exact mean of the company, so that they stay coherent and their mean is that of the table.
     The same inputs and seed give the same bytes.
     """
-    rng = np.random.default_rng(seed)
     names = open_deals.members.names
     intervals = open_deals.p_won.shape[1]
     deals = len(open_deals.amount_if_won) + int(new_business.wins.sum())
     draws = affordable_draws(draws, deals, len(names) * intervals)
     at_once = max(1, CHUNK // max(deals, 1))
+    starts = range(0, draws, at_once)
     opened = np.zeros((len(names), intervals, draws))
     created = np.zeros_like(opened)
-    for start in range(0, draws, at_once):
+    # Every part has random numbers of its own, so that it does not matter which thread draws it, or when.
+    of_shock, *of_parts = np.random.SeedSequence(seed).spawn(1 + len(starts))
+
+    def draw(start: int, own: np.random.SeedSequence) -> None:
+        rng = np.random.default_rng(own)
         part = slice(start, min(start + at_once, draws))
         size = part.stop - part.start
         opened[:, :, part] = _draw_open(rng, open_deals, size)
         created[:, :, part] = _draw_new(rng, new_business, intervals, size)
-    shock = np.exp(shock_sd * rng.standard_normal(draws) - shock_sd**2 / 2)
+
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        list(pool.map(draw, starts, of_parts))
+    shock = np.exp(shock_sd * np.random.default_rng(of_shock).standard_normal(draws) - shock_sd**2 / 2)
     for drawn, mean in ((opened, open_deals.expected_amounts()[0]), (created, new_business.expected_amounts()[0])):
         drawn *= shock
         average = drawn[0].mean(axis=1)

@@ -5,6 +5,7 @@ declared types. What does not: what is computed, and how a query runs (pipelines
 """
 
 import errno
+import gc
 import json
 import os
 from collections.abc import Callable
@@ -17,13 +18,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.query import Parquet, Query
+from assets.query import Deferred, Parquet, Query
 from models.errors import LeadlineError
 from pipelines.engine.duckdb import DuckDB
 from pipelines.home import room_for
 from quality.checks import FORMS_METADATA
 from quality.tables import ALL
 from quality.tables.columns import money_as_floats
+
+# Arrow's own allocators keep what was freed for themselves; what one table needed is wanted by DuckDB for the next.
+pa.set_memory_pool(pa.system_memory_pool())
+
+MANY_ROWS = 100_000
+"""Rows from which on memory is given back at once: judging leaves cycles of objects that hold whole tables."""
 
 
 class LakeError(LeadlineError):
@@ -89,13 +96,19 @@ class Lake(dg.IOManager):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(beside)) from error
             raise
 
-    def handle_output(self, context: dg.OutputContext, obj: Query | pd.DataFrame | pa.Table) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Query | Deferred | pd.DataFrame | pa.Table) -> None:
         """Store what the asset returned."""
         table = context.asset_key.path[-1]
+        if isinstance(obj, Deferred):
+            obj = obj.compute()
         rows = self.store(table, obj)
         self._progress(f"{table}: {rows:,} rows")
         carried = (obj.schema.metadata or {}) if isinstance(obj, pa.Table) else {}
         files = {"files": dg.MetadataValue.json(json.loads(carried[FORMS_METADATA]))} if FORMS_METADATA in carried else {}
+        if isinstance(obj, pa.Table) and rows >= MANY_ROWS:
+            del obj
+            gc.collect()
+            pa.default_memory_pool().release_unused()
         context.add_output_metadata({"dagster/row_count": rows, **files})
 
     def load_input(self, context: dg.InputContext) -> Parquet | pd.DataFrame | pa.Table:

@@ -7,7 +7,7 @@ A law for authors: never ``sum`` or ``avg`` a DOUBLE, whose result depends on th
 (microseconds, counts) and DECIMAL amounts and divide once at the end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,6 +32,17 @@ class Query:
 
     sql: str
     tables: Mapping[str, Relation] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A table that is computed when the lake stores it, for tables too large to keep.
+
+    Dagster keeps what an asset returned until the run ends (the outputs of ``execute_in_process``): a returned table of
+    a million rows would stay in memory while everything after it is computed.
+    """
+
+    compute: Callable[[], pa.Table]
 
 
 class Engine(Protocol):

@@ -76,11 +76,11 @@ def judged_exports(configuration_file: Path, exports: Path, spill: Path) -> Judg
         read = source.typed(table)
         passed_over[table] = sum(file.passed_over for file in read.files)
     tables = {"owners": bare(exported_owners)(**given)}
-    tables["opportunities"] = bare(exported_opportunities)(exported_owners=tables["owners"], **given)
+    tables["opportunities"] = bare(exported_opportunities)(exported_owners=tables["owners"], **given).compute()
     pq.write_table(tables["opportunities"], spill / "judged_opportunities.parquet")
     handle = Parquet(str(spill / "judged_opportunities.parquet"))
     for asset in CHILDREN:
         name = asset.key.to_user_string().removeprefix("exported_")
         if name in configuration.exports.tables:
-            tables[name] = bare(asset)(exported_opportunities=handle, **given)
+            tables[name] = bare(asset)(exported_opportunities=handle, **given).compute()
     return JudgedExports(configuration, tables, {k: v for k, v in passed_over.items() if v}, source.notes, spill)

@@ -14,7 +14,7 @@ from assets.declare import asset_arguments
 from assets.exports.judge import NO_PARENTS, Judged, exchange_rates, judge
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource, files_read, with_merged
-from assets.query import Engine, Parquet, Query, Relation
+from assets.query import Deferred, Engine, Parquet, Query, Relation
 from quality.tables import EXPORTED
 
 GROUP = "exports"
@@ -70,9 +70,9 @@ def exported_opportunities(
     engine: dg.ResourceParam[Engine],
     as_of: dg.ResourceParam[date],
     export_date: dg.ResourceParam[date],
-) -> pa.Table:
+) -> Deferred:
     known = exported_owners.filter(pc.equal(exported_owners["_verdict"], "accepted")).select(["owner_id"])
-    return read_and_judge("opportunities", source, company, engine, as_of, export_date, None, known)
+    return Deferred(lambda: read_and_judge("opportunities", source, company, engine, as_of, export_date, None, known))
 
 
 def _child_asset(table_name: str) -> dg.AssetsDefinition:
@@ -84,8 +84,8 @@ def _child_asset(table_name: str) -> dg.AssetsDefinition:
         engine: dg.ResourceParam[Engine],
         as_of: dg.ResourceParam[date],
         export_date: dg.ResourceParam[date],
-    ) -> pa.Table:
-        return read_and_judge(table_name, source, company, engine, as_of, export_date, exported_opportunities, NO_OWNERS)
+    ) -> Deferred:
+        return Deferred(lambda: read_and_judge(table_name, source, company, engine, as_of, export_date, exported_opportunities, NO_OWNERS))
 
     return exported
 

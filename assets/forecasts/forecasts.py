@@ -55,6 +55,7 @@ def forecast(
     # Many small products: threads only wait for each other, and their number would show in the last digits.
     with threadpool_limits(limits=1):
         tables = forecast_tables(record, calendar, company, as_of)
+    del record
     for name, table in tables.items():
         yield dg.Output(table, name)
 

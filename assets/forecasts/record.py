@@ -37,6 +37,13 @@ FROM episodes AS e JOIN numbered AS n ON n.opportunity_id = e.opportunity_id
 ORDER BY n.deal, e.valid_from
 """
 
+SEGMENTS_SQL = """
+WITH numbered AS (SELECT opportunity_id, row_number() OVER (ORDER BY opportunity_id) - 1 AS deal FROM opportunities)
+SELECT n.deal AS opportunity_id, s.dimension, s.member
+FROM segments AS s JOIN numbered AS n ON n.opportunity_id = s.opportunity_id
+ORDER BY n.deal, s.dimension
+"""
+
 FINAL_RATIOS_SQL = """
 -- Per won deal and stage the mean of final ÷ current amount, of the deals won in the last three years.
 SELECT
@@ -70,9 +77,11 @@ def company_record(
     """The record as known at the as-of date."""
     tables = {"opportunities": opportunities, "stage_visits": stage_visits, "episodes": episodes, "segments": opportunity_segments}
     deals = engine.arrow(Query(OPPORTUNITIES_SQL, tables)).to_pandas()
-    segments = engine.arrow(Query("SELECT * FROM segments ORDER BY opportunity_id, dimension", tables)).to_pandas()
+    # Seven million ids as texts would be most of the work; a deal's number is its place in the order of ids.
+    segments = engine.arrow(Query(SEGMENTS_SQL, tables)).to_pandas(strings_to_categorical=True)
+    numbers = np.arange(len(deals))
     visits = engine.arrow(Query(VISITS_SQL, tables)).to_pandas()
-    history = deal_history(deals, visits, stages, as_of, deal_groups(deals, segments, covariates(company)))
+    history = deal_history(deals, visits, stages, as_of, deal_groups(deals.assign(opportunity_id=numbers), segments, covariates(company)))
     del visits
     states = engine.arrow(Query(EPISODES_SQL, tables)).to_pandas(date_as_object=False)
     ratios = engine.arrow(Query(FINAL_RATIOS_SQL, tables)).to_pandas()
@@ -83,7 +92,7 @@ def company_record(
     default = stages[stages["kind"] == "open"].set_index("stage")["default_probability"].astype(float)
     return CompanyRecord(
         history=history,
-        members=Members.of(segments, deals["opportunity_id"]),
+        members=Members.of(segments, numbers),
         created_on=whole_days(deals["created_at"]),
         closed_on=whole_days(deals["closed_at"]),
         owner_id=deals["owner_id"].to_numpy(object),

@@ -204,6 +204,13 @@ found AS (
     INNER JOIN sorted AS s USING (period, member_number, stage, bin, place)
     GROUP BY w.period, w.member_number, w.stage
 ),
+-- Materialized, as else it is joined by stage and member first and by slot last, through thirty times the rows.
+young_slots AS MATERIALIZED (
+    SELECT c.period, p.slot, c.member_number, c.stage
+    FROM cells AS c
+    INNER JOIN slots_of_periods AS p USING (period)
+    WHERE NOT c.is_middle_uncensored
+),
 young_visits AS (
     SELECT
         p.period,
@@ -213,12 +220,7 @@ young_visits AS (
         v.completed,
         ROW_NUMBER() OVER (PARTITION BY p.period, v.member_number, v.stage ORDER BY v.dwell_days DESC, v.completed) AS at_risk
     FROM visits_of_members AS v
-    INNER JOIN (
-        SELECT c.period, p.slot, c.member_number, c.stage
-        FROM cells AS c
-        INNER JOIN slots_of_periods AS p USING (period)
-        WHERE NOT c.is_middle_uncensored
-    ) AS p USING (member_number, stage, slot)
+    INNER JOIN young_slots AS p USING (member_number, stage, slot)
 ),
 survival AS (
     SELECT

@@ -69,6 +69,7 @@ opportunities = table(
     column("paused_until", "date", "Paused until"),
     column("deleted_at", "time", "Deleted in the CRM"),
     column("is_deleted", "flag", "Exported deleted flag"),
+    column("merged_into", "id", "Opportunity that it was merged into"),
     column("proposal_sent_at", "time", "Proposal sent"),
     column("contract_effective_at", "time", "Contract effective"),
     column("first_payment_at", "time", "First payment received"),
@@ -137,6 +138,20 @@ opportunities = table(
             "warning",
             "a won opportunity has an effective contract or a first payment",
             "enter the contract date or the payment",
+        ),
+        Rule(
+            "merged_into_unknown",
+            "ok_merged_known",
+            "warning",
+            "the opportunity that it was merged into is another one of the export",
+            "export that opportunity too, or correct its id",
+        ),
+        Rule(
+            "updated_in_bulk",
+            "ok_updated_alone",
+            "warning",
+            "the last change was not made to many open opportunities in the same minute (it is no sign of work on any of them)",
+            "nothing to mend; leave the date of the last change alone when editing in bulk, if the CRM can",
         ),
         Rule("several_owners", "ok_one_owner", "warning", "open deals of one customer have one owner", "assign the customer to one owner"),
         Rule("owner_missing", "ok_owner_present", "warning", "the opportunity has an owner", "assign an owner"),
@@ -307,6 +322,24 @@ owners = table(
     column("manager_id", "id", "Manager"),
     column("valid_from", "date", "First day in the team; null: always"),
     column("valid_to", "date", "Last day in the team; null: still"),
+    rules=(
+        Rule("team_period_ends_before_it_begins", "ok_team_period", "reject", "the last day in a team is not before the first", "correct one of the two dates"),
+        Rule(
+            "overlapping_team_periods",
+            "ok_team_periods_apart",
+            "warning",
+            "a person's period in a team begins after the one before it has ended (else the later one holds from its first day)",
+            "end the earlier period the day before the later one begins",
+        ),
+        Rule(
+            "team_period_gap",
+            "ok_team_periods_join",
+            "warning",
+            "a person's period in a team begins the day after the one before it has ended (in between the person has no team)",
+            "correct one of the two dates, or enter the team in between",
+        ),
+    ),
+    periods="valid_from",
 )
 
 targets = table(

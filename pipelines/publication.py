@@ -91,7 +91,7 @@ def with_targets(company: Configuration, exported: pd.DataFrame) -> Configuratio
     group_name="reports",
     description="All report tables in the report database, in one transaction, and the report page.",
     partitions_def=AS_OF,
-    ins={name: dg.AssetIn(name) for name in [*_COMPUTED, *(f"exported_{name}" for name in EXPORTED), "opportunities"]},
+    ins={name: dg.AssetIn(name) for name in [*_COMPUTED, *(f"exported_{name}" for name in EXPORTED), "opportunities", "stage_visits"]},
     required_resource_keys={"company", "source", "home", "engine", "report_database", "as_of", "started_at"},
 )
 def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.MaterializeResult:

@@ -68,7 +68,7 @@ known AS (
         CASE WHEN l.opportunity_id IS NOT NULL THEN e.amount ELSE v.amount END AS amount_now,
         CASE WHEN l.opportunity_id IS NOT NULL THEN e.expected_close_date ELSE v.expected_close_date END AS expected_close_now,
         l.is_dated,
-        coalesce(l.course, 'unknown') AS course
+        l.course
     FROM opportunity_versions AS v
     LEFT JOIN latest AS l ON l.opportunity_id = v.opportunity_id
     LEFT JOIN now_in_force AS e ON e.opportunity_id = v.opportunity_id

@@ -96,14 +96,14 @@ courses AS (
     LEFT JOIN stage_periods AS i ON i.stage = f.stage AND CAST(v.created_at AS DATE) BETWEEN i.first_day AND i.last_day
     WHERE v.is_current
 ),
--- Deals without any dated entry begin in the first stage on the day of creation; one that is older than the history and
--- not in it has not moved since that began.
+-- Deals without any dated entry begin in the first stage on the day of creation; one that is older than the history is
+-- where its first snapshot shows it, and has been there since an unknown day.
 created AS (
     SELECT
         v.opportunity_id,
-        CASE WHEN b.has_log AND c.is_older AND s.kind = 'open' THEN e.stage ELSE f.stage END AS stage,
+        CASE WHEN c.course <> 'whole' AND c.is_older AND s.kind = 'open' THEN e.stage ELSE f.stage END AS stage,
         v.created_at AS entered_at,
-        CASE WHEN b.has_log AND c.is_older AND s.kind = 'open' THEN greatest(v.created_at, CAST(e.seen_on AS TIMESTAMP)) ELSE v.created_at END AS seen_at,
+        CASE WHEN c.course <> 'whole' AND c.is_older AND s.kind = 'open' THEN greatest(v.created_at, CAST(e.seen_on AS TIMESTAMP)) ELSE v.created_at END AS seen_at,
         NULL AS left_at,
         'derived' AS history,
         c.course = 'whole' AS is_dated,
@@ -113,7 +113,6 @@ created AS (
     JOIN courses AS c ON c.opportunity_id = v.opportunity_id
     LEFT JOIN first_versions AS e ON e.opportunity_id = v.opportunity_id
     LEFT JOIN stages AS s ON s.stage = e.stage
-    CROSS JOIN beginnings AS b
     CROSS JOIN parameters AS p
     WHERE v.is_current AND v.created_at < p.as_of_end
       AND v.opportunity_id NOT IN (SELECT opportunity_id FROM newest)

@@ -33,6 +33,7 @@ SELECT
     v.stage,
     v.position,
     v.entered_at,
+    v.seen_at,
     CASE
         -- A deal that is older than the history came from a stage that nobody recorded.
         WHEN v.kind_before IS NULL AND v.course = 'partial' AND v.is_dated AND v.position > 1 THEN 'advanced'

@@ -191,7 +191,10 @@ opportunities = table(
     column("is_bulk_edited", "flag", "The last change that the export shows was made to many deals in one minute", required=True),
     column("is_vanished", "flag", "Open, and not in the newest export by the as-of date", required=True),
     column(
-        "course", "label", "How much of its way through the stages is known: whole, partial (since the history began) or unknown", required=True, values=COURSES
+        "course",
+        "label",
+        "How much of its way through the stages is known: whole, partial (since the history began) or unknown; null where it has no date at all",
+        values=COURSES,
     ),
     column("is_stale", "flag", "The newest version was rejected and the last accepted one is in force", required=True),
     column("without_history", "text", "Names of fields whose value at the as-of date is not known and stands at a later one, comma-separated"),

@@ -107,7 +107,7 @@ def test_a_deal_that_left_comes_back_into_a_part(tmp_path):
 
 def test_a_snapshot_that_shows_the_part_is_no_movement_either(tmp_path):
     """The log has nothing after the old stage; the row of today says the second part."""
-    tables = known(tmp_path, EDUCATION, {"d": [("consultation", 40), ("trial", 50)]}, 90, d={"stage_key": "trial_held"})
+    tables = known(tmp_path, EDUCATION, {"d": [("consultation", 40), ("trial", 50)]}, 90, exported_on=90, d={"stage_key": "trial_held"})
     assert visits(tables) == [("consultation", 40, 50, "advanced"), ("trial", 50, None, None)]
     assert tables["opportunities"]["stage"].to_pylist() == ["trial"]
 

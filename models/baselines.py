@@ -38,7 +38,8 @@ def forecast_baselines(pipeline: OpenPipeline, won: WonDeals, intervals: Interva
     """One row per period, segment member and method, with the columns of the contract forecast_baselines.
 
     ``record_begins`` is the first day (datetime64[D]) from which wins are on record: months and years that began
-    earlier are not whole and not used. Each value is for the whole period, won so far included.
+    earlier are not whole and not used. Each value is for the whole period, won so far included. A period that is
+    over at the as-of date has no row: nothing is left of it to expect.
     """
     won_so_far = won.by_period(intervals)[0] / 100
     values = {
@@ -60,7 +61,9 @@ def forecast_baselines(pipeline: OpenPipeline, won: WonDeals, intervals: Interva
         )
         for method, value in values.items()
     ]
-    return pd.concat(frames, ignore_index=True).dropna(subset="value").reset_index(drop=True)
+    table = pd.concat(frames, ignore_index=True)
+    is_over = np.tile(intervals.period_ends <= 0, count * len(values))
+    return table[~is_over].dropna(subset="value").reset_index(drop=True)
 
 
 def _by_expected_close(pipeline: OpenPipeline, probability: np.ndarray, won_so_far: np.ndarray, intervals: Intervals) -> np.ndarray:

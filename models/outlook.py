@@ -63,6 +63,11 @@ class CompanyRecord:
         """Positions of the deals that are won."""
         return np.flatnonzero(self.is_won & ~np.isnat(self.closed_on))
 
+    @property
+    def knows_money(self) -> bool:
+        """Whether the amount of any deal is known: without one a forecast of revenue would be a forecast of nothing."""
+        return bool((np.nan_to_num(self.amount) > 0).any())
+
     def deals_won_by(self, origin: date) -> np.ndarray:
         """Positions of the deals won by the end of ``origin``."""
         return self.won[self.closed_on[self.won] <= np.datetime64(origin, "D")]

@@ -71,7 +71,9 @@ class Stage(Settings):
     """One open stage of a pipeline, in the order of the list it stands in.
 
     ``valid_from`` and ``valid_to`` are its first and last day; ``replaces`` names the stages whose place it takes
-    (models/stage_succession.py).
+    (models/stage_succession.py). ``entry`` and ``exit`` say in words what lets a deal in and out, ``actions`` and
+    ``output`` what is done there and what comes of it. ``required_fields`` are columns of the opportunities that a deal
+    must have to leave the stage, and ``cadence_days`` the days between two follow-ups.
     """
 
     key: Key
@@ -83,6 +85,12 @@ class Stage(Settings):
     benchmark_conversion: Share | None = None
     benchmark_days: Annotated[float, Field(gt=0)] | None = None
     default_probability: Share | None = None
+    entry: Labels | None = None
+    exit: Labels | None = None
+    actions: Labels | None = None
+    output: Labels | None = None
+    required_fields: tuple[str, ...] = ()
+    cadence_days: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def names(self) -> Labels:
@@ -222,6 +230,7 @@ class Company(Settings):
     formats: dict[str, str] = {}
     vague_words: tuple[str, ...] = VAGUE_WORDS
     no_intent_words: tuple[str, ...] = NO_INTENT_WORDS
+    mask_owners: bool = False
     thresholds: Thresholds = Thresholds()
     reporting: Reporting = Reporting()
     forecast: Forecasting = Forecasting()

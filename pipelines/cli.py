@@ -3,10 +3,11 @@
 What belongs here: arguments, what is printed, exit codes. What does not: the work.
 Exit codes: 0 done; 1 an error of Leadline's own; 2 configuration or arguments; 3 report database; 4 home folder;
 5 another run holds the home folder; 6 exports; 7 a blocking quality check failed; 8 nothing known of what was asked;
-130 stopped by Ctrl-C or SIGTERM.
+9 the CRM could not be pulled; 130 stopped by Ctrl-C or SIGTERM.
 """
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -26,7 +27,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 DEFAULT_HOME = Path("leadline-home")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration, leadline.yaml.")]
-ExportsOption = Annotated[Path, typer.Option("--exports", help="The folder that holds the exports.")]
+ExportsOption = Annotated[str, typer.Option("--exports", help="The folder that holds the exports, or its URL in an object store (s3://bucket/folder).")]
 HomeOption = Annotated[Path, typer.Option("--home", help="The folder that holds the lake, reports.sqlite and report.html.")]
 AsOfOption = Annotated[
     datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The date as of which to compute; an earlier one uses only what was known then.")
@@ -39,12 +40,12 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks and 
 
 @contextmanager
 def _told(debug: bool) -> Iterator[None]:
-    """Turn an error for a person into a message and its exit code."""
+    """Turn an error for a person into a message and its exit code; with ``debug`` its traceback goes before."""
     try:
         yield
     except LeadlineError as error:
         if debug:
-            raise
+            errors.print(traceback.format_exc(), markup=False)
         errors.print("leadline: " + str(error), markup=False)
         raise typer.Exit(error.exit_code) from None
 
@@ -59,12 +60,12 @@ def _progress(title: str):
         yield lambda told: status.update(f"{title}: {told}")
 
 
-def _run(job: str, title: str, config: Path, exports: Path, home: Path, as_of: date | None, report_db: str, debug: bool):
+def _run(job: str, title: str, config: Path, exports: str, home: Path, as_of: date | None, report_db: str, debug: bool):
     with _progress(title) as progress:
         from pipelines.resources import Place
         from pipelines.run import run_job
 
-        place = Place(config=str(config), exports=str(exports), home=str(home), report_db=report_db)
+        place = Place(config=str(config), exports=exports, home=str(home), report_db=report_db)
         return run_job(job, place, as_of, progress, debug)
 
 
@@ -75,10 +76,12 @@ def _say_where(outcome) -> None:
         shown.print(line, markup=False)
 
 
-def _say_findings(outcome) -> None:
+def _say_findings(outcome, config: Path, exports: str) -> None:
+    from assets.exports.files import exports_folder
+    from pipelines.choices import choice_lines
     from pipelines.summary import finding_lines
 
-    for line in finding_lines(outcome):
+    for line in (*finding_lines(outcome), *choice_lines(outcome, exports_folder(exports), config)):
         shown.print(line, markup=False)
 
 
@@ -94,7 +97,7 @@ def demo(
         from pipelines.demo import write_demo
 
         made = write_demo(home / "demo", form)
-        _say_where(_run("leadline", "demonstration company", made.configuration, made.exports, home, None, report_db, debug))
+        _say_where(_run("leadline", "demonstration company", made.configuration, str(made.exports), home, None, report_db, debug))
 
 
 @app.command()
@@ -125,21 +128,65 @@ def check(
         from pipelines.run import QualityError
 
         try:
-            _say_findings(_run("check_exports", "check", config, exports, home, as_of.date() if as_of else None, report_db, debug))
+            _say_findings(_run("check_exports", "check", config, exports, home, as_of.date() if as_of else None, report_db, debug), config, exports)
         except QualityError as error:
-            _say_findings(error.outcome)
+            _say_findings(error.outcome, config, exports)
             raise
 
 
 @app.command()
+def init(
+    exports: Annotated[list[str], typer.Argument(help="The folder that holds the exports, or the files.")],
+    out: Annotated[Path, typer.Option("--out", help="The configuration to write.")] = Path("leadline.yaml"),
+    template: Annotated[str | None, typer.Option("--template", help="Stages to begin with, such as general_b2b or saas.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a configuration that is there.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a first configuration from export files, and ask what a person must confirm."""
+    with _told(debug):
+        from pipelines.init import write_first_configuration, written_lines
+
+        for line in written_lines(write_first_configuration(exports, out, template, force)):
+            shown.print(line, markup=False)
+
+
+@app.command()
+def pull(
+    config: ConfigOption,
+    exports: ExportsOption,
+    only: Annotated[list[str] | None, typer.Option(help="Pull this table alone; may be given several times.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="List all rows, and not what changed since the last pull.")] = False,
+    again: Annotated[str, typer.Option("--replay", metavar="TIME", help="Ask no CRM: write the export files as that pull left them.")] = "",
+    home: HomeOption = DEFAULT_HOME,
+    debug: DebugOption = False,
+) -> None:
+    """Pull from the CRM what changed, into the exports folder."""
+    with _told(debug), _progress("pull") as progress:
+        from assets.exports.files import local_folder
+        from pipelines.configuration import load_configuration
+        from pipelines.home import Home
+        from pipelines.pulling.pull import pull as pull_tables
+        from pipelines.pulling.pull import replay
+        from pipelines.summary import pulled_lines
+
+        company, folder = load_configuration(config), local_folder(exports)
+        with Home(home.absolute()).lock():
+            if again:
+                shown.print(f"export files as of the pull {again}: {replay(company, folder, again)}", markup=False)
+                return
+            for line in pulled_lines(pull_tables(company, config, folder, only or (), full, progress)):
+                shown.print(line, markup=False)
+
+
+@app.command()
 def why(
-    what: Annotated[list[str], typer.Argument(help="An opportunity id, or a rejected row as FILE:LINE.")],
+    what: Annotated[list[str], typer.Argument(help="An opportunity id, or a row of an export as FILE:LINE.")],
     home: HomeOption = DEFAULT_HOME,
     as_of: AsOfOption = None,
     report_db: DatabaseOption = "",
     debug: DebugOption = False,
 ) -> None:
-    """Everything known about an opportunity's numbers, or about a rejected row."""
+    """Everything known about an opportunity's numbers, or about a row of an export."""
     with _told(debug):
         from pipelines.explain import explain
 

@@ -30,6 +30,7 @@ CORE_STAGES = range(5, 8)
 _PATTERNS = {
     r"^[a-z][a-z0-9_]*$": "lower-case letters, digits and _, beginning with a letter",
     r"^[A-Z]{3}$": "a currency as three capital letters, such as CNY",
+    r"^[A-Z][A-Z0-9_]*$": "the name of an environment variable, in capital letters, such as CRM_CLIENT_SECRET; the secret itself never stands here",
 }
 
 
@@ -97,6 +98,8 @@ def _of_validation(error: ValidationError, document: Document, flat: bool, found
         said_more_precisely = e["type"] == "value_error" and any(d.place[: len(place)] == place for d in found)
         if not (follows_from_misspelling or follows_from_entries or said_more_precisely):
             value, expected, near = _explained(e)
+            if place[:2] == ("pull", "credentials") and e["type"] != "extra_forbidden":
+                value = value and "a value that is not shown, because it may be secret"
             yield _problem(document, _as_written(place, flat), value, expected, near)
 
 
@@ -155,9 +158,14 @@ def _valid_keys(place: Place) -> list[str]:
     """Names of the settings that may stand beside the one at ``place``."""
     model: Any = Configuration
     for part in place[:-1]:
-        model = model.model_fields[part].annotation if _is_settings(model) else _held_by(model)
+        model = _without_none(model.model_fields[part].annotation) if _is_settings(model) else _held_by(model)
     names = list(model.model_fields) if _is_settings(model) else []
     return [*names, *FLAT_KEYS] if len(place) == 1 else names
+
+
+def _without_none(annotation: Any) -> Any:
+    """The settings of ``S | None``; any other annotation as it is."""
+    return _held_by(annotation) if type(None) in get_args(annotation) and _held_by(annotation) else annotation
 
 
 def _held_by(annotation: Any) -> Any:

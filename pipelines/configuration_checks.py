@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from assets.exports.crm.declaration import Crm
+from assets.exports.pulling import PULLS, file_name, is_pulled
 from models.stage_dates import DatedStage, are_related, date_problems
 from pipelines.configuration_file import Place, nearest, shown
 from quality.expectations import expectations_of
@@ -27,10 +29,12 @@ class Disagreement:
     nearest: str | None = None
 
 
-def disagreements(data: Mapping[str, Any], crms: Collection[str]) -> Iterator[Disagreement]:
+def disagreements(data: Mapping[str, Any], crms: Mapping[str, Crm]) -> Iterator[Disagreement]:
     """Everything in ``data``, the plain content of a configuration, that does not agree."""
     yield from _of_pipelines(_entries(data.get("pipelines")))
+    yield from _of_required_fields(_entries(data.get("pipelines")))
     yield from _of_exports(_mapping(data.get("exports")), _stage_keys(data), crms)
+    yield from _of_pull(_mapping(data.get("pull")), _mapping(_mapping(_mapping(data.get("exports")).get("tables")).get("opportunities")))
     yield from _of_severities(_mapping(data.get("severities")))
     yield from _of_formats(_mapping(data.get("formats")))
     yield from _of_targets(_entries(data.get("targets")), data.get("fiscal_year_start_month", 1))
@@ -104,6 +108,15 @@ def _day(value: Any) -> date | None:
         return None
 
 
+def _of_required_fields(pipelines: list[tuple[int, Mapping[Any, Any]]]) -> Iterator[Disagreement]:
+    """The fields that a stage requires are columns of the opportunities."""
+    fields = [c.name for c in EXPORTED["opportunities"].columns]
+    for number, pipeline in pipelines:
+        for n, stage in _entries(pipeline.get("stages")):
+            for i, name in _texts(stage.get("required_fields")):
+                yield from _unknown(("pipelines", number, "stages", n, "required_fields", i), name, fields, "a column of the opportunities")
+
+
 def _spellings(number: int, pipeline: Mapping[Any, Any]) -> Iterator[tuple[Place, str, str]]:
     """Every spelling of a pipeline: where it stands, the key it stands for, the spelling."""
     top: Place = ("pipelines", number)
@@ -130,9 +143,12 @@ def _stage_keys(data: Mapping[str, Any]) -> set[str]:
     return keys
 
 
-def _of_exports(exports: Mapping[Any, Any], stage_keys: set[str], crms: Collection[str]) -> Iterator[Disagreement]:
+def _of_exports(exports: Mapping[Any, Any], stage_keys: set[str], crms: Mapping[str, Crm]) -> Iterator[Disagreement]:
     if isinstance(exports.get("crm"), str):
         yield from _unknown(("exports", "crm"), exports["crm"], crms, "a CRM that Leadline knows")
+        if exports["crm"] in crms:
+            for name in _mapping(exports.get("lookups")):
+                yield from _unknown(("exports", "lookups", name), name, crms[exports["crm"]].lookups, f"a lookup of {exports['crm']}")
     tables = exports.get("tables")
     misspelt = any(nearest(name, EXPORTED) == "opportunities" for name in _mapping(tables))
     if isinstance(tables, Mapping) and "opportunities" not in tables and not misspelt:
@@ -155,6 +171,27 @@ def _of_columns(top: Place, source: Mapping[Any, Any], columns: Collection[str],
             yield from _unknown((*top, setting, column), column, columns, f"a column of {table}")
     for n, column in _texts(source.get("required")):
         yield from _unknown((*top, "required", n), column, columns, f"a column of {table}")
+
+
+def _of_pull(pull: Mapping[Any, Any], opportunities: Mapping[Any, Any]) -> Iterator[Disagreement]:
+    if not isinstance(pull.get("crm"), str):
+        return
+    yield from _unknown(("pull", "crm"), pull["crm"], PULLS, "a CRM that can be pulled")
+    if pull["crm"] not in PULLS:
+        return
+    crm = PULLS[pull["crm"]]
+    if crm.instance_url is None and "instance_url" not in pull:
+        yield Disagreement(("pull", "instance_url"), f"no address of {crm.name}", "the https:// address at which your company uses the CRM")
+    credentials = dict.fromkeys(name for login in crm.logins for name in login.credentials)
+    for name in _mapping(_mapping(pull.get("credentials")).get("environment")):
+        yield from _unknown(("pull", "credentials", "environment", name), name, credentials, f"a credential of {crm.name}")
+    for table in _mapping(pull.get("fields")):
+        yield from _unknown(("pull", "fields", table), table, crm.tables, f"a table that is pulled from {crm.name}")
+    files = opportunities.get("files")
+    patterns = (files,) if isinstance(files, str) else tuple(text for _, text in _texts(files))
+    if patterns and not is_pulled("opportunities", patterns):
+        found = f"{', '.join(patterns)}, which leaves out what a pull writes"
+        yield Disagreement(("exports", "tables", "opportunities", "files"), found, f"a pattern that holds {file_name('opportunities', date(2026, 6, 30))}")
 
 
 def _of_severities(severities: Mapping[Any, Any]) -> Iterator[Disagreement]:

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from ruamel.yaml import YAML
 
 from assets.exports.crm import CRMS
+from assets.exports.pulling import PULLS
 from assets.exports.settings import Configuration
 from models.errors import LeadlineError
 from models.settings import Settings
@@ -60,9 +61,11 @@ def configuration_schema() -> dict[str, Any]:
     for part in parts.values():
         part.pop("title", None)
         part.pop("description", None)
-    parts["TableSource"]["properties"]["files"] |= {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-    for key in ("type", "items"):
-        parts["TableSource"]["properties"]["files"].pop(key)
+    for name in ("TableSource", "LookupSource"):
+        files = parts[name]["properties"]["files"]
+        files |= {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+        for key in ("type", "items"):
+            files.pop(key)
     _name_exports(parts)
     schema["properties"]["formats"]["propertyNames"] = {"enum": [f"{name}.{c.name}" for name, contract in EXPORTED.items() for c in contract.columns]}
     flat = {key: parts["Pipeline"]["properties"][key] for key in FLAT_KEYS}
@@ -84,9 +87,13 @@ def configuration_schema() -> dict[str, Any]:
 
 
 def _name_exports(parts: dict[str, Any]) -> None:
-    """Name the CRMs, the tables that can be exported and their columns."""
-    exports = parts["Exports"]["properties"]
+    """Name the CRMs, their lookups, the tables that can be exported and their columns."""
+    exports, pull = parts["Exports"]["properties"], parts["Pull"]["properties"]
     exports["crm"]["enum"] = sorted(CRMS)
+    exports["lookups"]["propertyNames"] = {"enum": sorted({name for crm in CRMS.values() for name in crm.lookups})}
+    pull["crm"]["enum"] = sorted(PULLS)
+    pull["fields"]["propertyNames"] = {"enum": list(EXPORTED)}
+    parts["Stage"]["properties"]["required_fields"]["items"]["enum"] = [c.name for c in EXPORTED["opportunities"].columns]
     own = {}
     for name, contract in EXPORTED.items():
         columns = {c.name: {"type": "string", "description": c.comment} for c in contract.columns}
@@ -126,15 +133,15 @@ def _groups(model: type[Settings], place: str = "") -> Iterator[tuple[str, type[
     """Every group of settings, with the place by which docs/configuration.md names it; the top level is the empty place."""
     yield place, model
     for key, field in model.model_fields.items():
-        inside, mark = settings_inside(field.annotation)
+        inside, mark = settings_inside(key, field.annotation)
         if inside:
             yield from _groups(inside, f"{place}.{key}{mark}".lstrip("."))
 
 
-def settings_inside(annotation: Any) -> tuple[type[Settings] | None, str]:
-    """The settings that a setting holds, and the mark by which the page says that there are several."""
+def settings_inside(key: str, annotation: Any) -> tuple[type[Settings] | None, str]:
+    """The settings that the setting ``key`` holds, and the mark by which the page says that there are several."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return annotation, ""
     inside = next((a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, Settings)), None)
     origin = getattr(annotation, "__origin__", None)
-    return inside, "[]" if origin is tuple else ".<table>" if origin is dict else ""
+    return inside, "[]" if origin is tuple else f".<{key.removesuffix('s')}>" if origin is dict else ""

@@ -10,6 +10,7 @@ from assets.metrics import METRIC_ASSETS
 from assets.reports import lists, quality_tables
 from pipelines.jobs import JOBS
 from pipelines.publication import publication
+from pipelines.pulling.assets import pull_tables
 from pipelines.resources import resources
 from quality.checks import computed_checks, exported_checks
 from quality.tables import ALL
@@ -20,6 +21,7 @@ defs = dg.Definitions(
         *dg.load_assets_from_modules([trusted, forecasts, lists, quality_tables]),
         *METRIC_ASSETS,
         publication,
+        pull_tables,
     ],
     asset_checks=[*exported_checks(expected_of), *computed_checks(name for name in ALL if name != "run_log")],
     jobs=JOBS,

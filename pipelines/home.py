@@ -7,11 +7,12 @@ import errno
 import fcntl
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -44,8 +45,12 @@ class Home:
 
     @property
     def page(self) -> Path:
-        """The report page."""
+        """The report page of the newest as-of date."""
         return self.path / "report.html"
+
+    def page_of(self, as_of: date, published: Iterable[date]) -> Path:
+        """Where the page of a date stands: `page`, or beside it under its date where a later one is ``published``."""
+        return self.page.with_name(f"report-{as_of}.html") if any(day > as_of for day in published) else self.page
 
     @property
     def spill(self) -> Path:
@@ -56,6 +61,19 @@ class Home:
     def lock_file(self) -> Path:
         """File that a run locks; it names its last holder and stays when the run has ended."""
         return self.path / "run.lock"
+
+    @property
+    def mask_key_file(self) -> Path:
+        """File of the key of masked ids; it is drawn once and stays, so that masks are equal from run to run."""
+        return self.path / "mask.key"
+
+    def mask_key(self) -> bytes:
+        """The key of masked ids (`quality.masking.masked_id`), drawn where there is none yet; raises `HomeError` like `staged_file`."""
+        if not self.mask_key_file.is_file():
+            with staged_file(self.mask_key_file) as staged:
+                staged.touch(mode=0o600)
+                staged.write_text(secrets.token_hex(32), encoding="ascii")
+        return bytes.fromhex(self.mask_key_file.read_text(encoding="ascii"))
 
     def prepare(self) -> None:
         """Create the folders that are missing; raises `HomeError` where that cannot be done."""
@@ -90,7 +108,12 @@ class Home:
 
     def _remove_leftovers(self) -> None:
         """Remove what a run that was killed had not finished; called by the one run that holds the home folder."""
-        for unfinished in (*self.path.glob(f".{self.page.name}.*"), *self.lake.glob("*/*/.*.parquet.*"), *self.spill.glob("duckdb_temp_*")):
+        for unfinished in (
+            *self.path.glob(".report*.html.*"),
+            *self.path.glob(f".{self.mask_key_file.name}.*"),
+            *self.lake.glob("*/*/.*.parquet.*"),
+            *self.spill.glob("duckdb_temp_*"),
+        ):
             unfinished.unlink(missing_ok=True)
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 leadline = dg.define_asset_job(
     "leadline",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("pulls"),
     description="From exports to the published forecast, as of the partition's date.",
 )
 
@@ -18,4 +18,10 @@ check_exports = dg.define_asset_job(
     description="Reads and judges the exports; nothing is published.",
 )
 
-JOBS = [leadline, check_exports]
+pull = dg.define_asset_job(
+    "pull",
+    selection=dg.AssetSelection.groups("pulls"),
+    description="Pulls from the CRM what changed, into the exports folder; goes on where a pull stopped.",
+)
+
+JOBS = [leadline, check_exports, pull]

@@ -5,6 +5,7 @@ declared types. What does not: what is computed, and how a query runs (pipelines
 """
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from datetime import date
@@ -20,6 +21,7 @@ from assets.query import Parquet, Query
 from models.errors import LeadlineError
 from pipelines.engine.duckdb import DuckDB
 from pipelines.home import room_for
+from quality.checks import FORMS_METADATA
 from quality.tables import ALL
 from quality.tables.columns import money_as_floats
 
@@ -92,7 +94,9 @@ class Lake(dg.IOManager):
         table = context.asset_key.path[-1]
         rows = self.store(table, obj)
         self._progress(f"{table}: {rows:,} rows")
-        context.add_output_metadata({"dagster/row_count": rows})
+        carried = (obj.schema.metadata or {}) if isinstance(obj, pa.Table) else {}
+        files = {"files": dg.MetadataValue.json(json.loads(carried[FORMS_METADATA]))} if FORMS_METADATA in carried else {}
+        context.add_output_metadata({"dagster/row_count": rows, **files})
 
     def load_input(self, context: dg.InputContext) -> Parquet | pd.DataFrame | pa.Table:
         """Give the table as what the parameter's annotation asks for."""
@@ -105,8 +109,12 @@ class Lake(dg.IOManager):
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """A stored table in pandas: amounts as float64, dates and times as datetime64."""
-    table = pq.read_table(path)
+    """A stored table in pandas, as `frame_of`."""
+    return frame_of(pq.read_table(path))
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """A table in pandas: amounts as float64, dates and times as datetime64."""
     for position, declared in enumerate(table.schema):
         if pa.types.is_decimal(declared.type):
             table = table.set_column(position, declared.name, money_as_floats(table[declared.name]))

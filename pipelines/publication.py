@@ -16,14 +16,18 @@ import pandas as pd
 import pyarrow as pa
 
 from assets.declare import AS_OF
+from assets.exports.as_of import ASKED_FOR
 from assets.exports.settings import Configuration
 from assets.query import Engine, Parquet, Query
+from assets.reports.behind import TABLES as BEHIND_TABLES
+from assets.reports.behind import rows_behind
+from assets.reports.page import PERIOD_TABLES, first_listed_day, render_page
 from assets.reports.page import TABLES as PAGE_TABLES
-from assets.reports.page import render_page
 from assets.reports.skipped import skipped
 from models.settings import Target
 from pipelines.home import staged_file
-from pipelines.lake import read_frame
+from pipelines.lake import frame_of, read_frame
+from pipelines.masked_tables import masked_behind, masked_tables, masked_targets
 from quality.tables import EXPORTED, PUBLISHED
 
 _LIBRARIES = ("dagster", "duckdb", "great-expectations", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "SQLAlchemy")
@@ -91,19 +95,31 @@ def with_targets(company: Configuration, exported: pd.DataFrame) -> Configuratio
     group_name="reports",
     description="All report tables in the report database, in one transaction, and the report page.",
     partitions_def=AS_OF,
-    ins={name: dg.AssetIn(name) for name in [*_COMPUTED, *(f"exported_{name}" for name in EXPORTED), "opportunities", "stage_visits"]},
+    ins={name: dg.AssetIn(name) for name in [*_COMPUTED, *(f"exported_{name}" for name in EXPORTED), *BEHIND_TABLES]},
     required_resource_keys={"company", "source", "home", "engine", "report_database", "as_of", "started_at"},
 )
 def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.MaterializeResult:
     given = context.resources
     counts = file_counts(tables, given.company, given.engine)
-    not_computed = skipped(given.company, list(given.source.notes.values()), given.as_of, given.source.export_date[0], tables, given.engine)
-    as_of_from = given.source.export_date[1] if given.as_of == given.source.export_date[0] else "asked for"
+    export_date, found_in = given.source.export_date
+    not_computed = skipped(given.company, list(given.source.notes.values()), given.as_of, export_date, tables, given.engine)
+    as_of_from = found_in if given.as_of == export_date else ASKED_FOR[given.company.language]
     log = run_log_row(context.run.run_id, given.started_at, counts, not_computed, given.as_of, as_of_from)
-    shown = {name: read_frame(Path(tables[name].path)) for name in PAGE_TABLES if name != "run_log"} | {"run_log": log.to_pandas()}
     aimed = with_targets(given.company, read_frame(Path(tables["exported_targets"].path)))
-    with staged_file(given.home.page) as page:
-        page.write_text(render_page(shown, aimed, given.as_of, given.company.language), encoding="utf-8")
-        loaded = given.report_database.publish(given.as_of, {**{name: Path(tables[name].path) for name in _COMPUTED}, "run_log": log})
-    where = {"page": str(given.home.page), "report database": given.report_database.where}
+    stored = {name: Path(tables[name].path) for name in _COMPUTED}
+    begins = first_listed_day({name: read_frame(stored[name]) for name in PERIOD_TABLES}, aimed, given.as_of)
+    behind = rows_behind(begins, given.company, tables, given.engine)
+    shown_owners = {*behind.people, *behind.deals["owner_id"].dropna()}
+    masked, masks = masked_tables(stored, shown_owners, aimed, given.home.mask_key())
+    published = {**masked, "run_log": log}
+    shown = {name: _frame(published[name]) for name in PAGE_TABLES}
+    place = given.home.page_of(given.as_of, given.report_database.as_of_dates())
+    with staged_file(place) as page:
+        page.write_text(render_page(shown, masked_targets(aimed, masks), given.as_of, given.company.language, masked_behind(behind, masks)), encoding="utf-8")
+        loaded = given.report_database.publish(given.as_of, published)
+    where = {"page": str(place), "report database": given.report_database.where}
     return dg.MaterializeResult(metadata={"dagster/row_count": sum(loaded.values()), **where, "rows": loaded})
+
+
+def _frame(table: Path | pa.Table) -> pd.DataFrame:
+    return frame_of(table) if isinstance(table, pa.Table) else read_frame(table)

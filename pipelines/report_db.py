@@ -19,23 +19,9 @@ import sqlalchemy as sa
 from pipelines.database_errors import DATABASE_ERRORS, explained, masked, schema_differs, unsupported, wrong_table
 from pipelines.databases import Database, database_for
 from quality.tables import PUBLISHED
-from quality.tables.columns import key_columns
+from quality.tables.columns import arrow_type, key_columns
 
 BATCH_ROWS = 50_000
-
-_ARROW_TYPES = {
-    "amount": pa.decimal128(18, 2),
-    "original_amount": pa.decimal128(18, 2),
-    "count": pa.int64(),
-    "position": pa.int32(),
-    "share": pa.float64(),
-    "ratio": pa.float64(),
-    "days": pa.float64(),
-    "number": pa.float64(),
-    "date": pa.date32(),
-    "time": pa.timestamp("us"),
-    "flag": pa.bool_(),
-}
 
 
 class ReportDatabase:
@@ -206,7 +192,7 @@ def _batches(contract: sa.Table, source: Path | pa.Table, as_of: date) -> Iterat
     NaN becomes null and the NUL character, which PostgreSQL cannot hold, the replacement character, so that every
     kind of database holds the same.
     """
-    schema = pa.schema([pa.field(c.name, _ARROW_TYPES.get(c.info["unit"], pa.string())) for c in contract.columns])
+    schema = pa.schema([pa.field(c.name, arrow_type(c)) for c in contract.columns])
     if isinstance(source, pa.Table):
         yield from _conformed(contract, source.schema, source.to_batches(max_chunksize=BATCH_ROWS), schema, as_of)
     else:
@@ -240,7 +226,7 @@ def _conformed_column(contract: sa.Table, name: str, values: pa.Array, to: pa.Da
 
 def _frame(columns, rows: list) -> pd.DataFrame:
     """Rows of a result as a typed frame."""
-    types = [_ARROW_TYPES.get(c.info["unit"], pa.string()) for c in columns]
+    types = [arrow_type(c) for c in columns]
     types = [pa.float64() if pa.types.is_decimal(t) else t for t in types]
     values = zip(*rows, strict=True) if rows else ((),) * len(types)
     arrays = [pa.array(v, t) for v, t in zip(values, types, strict=True)]

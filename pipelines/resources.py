@@ -7,13 +7,13 @@ how any of them works.
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 
-from assets.exports.files import day_in_name
+from assets.exports.files import day_in_name, exports_folder
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from pipelines.configuration import load_configuration
@@ -25,8 +25,13 @@ from pipelines.report_db import ReportDatabase
 PARTITION_TAG = "dagster/partition"
 
 
+def latest_day() -> date:
+    """The last day that has begun anywhere by the clock: what lies after it can be known by nobody."""
+    return datetime.now(UTC).date() + timedelta(days=1)
+
+
 class Place(dg.ConfigurableResource):
-    """Where a run finds and leaves things: configuration file, exports folder, home folder, report database URL.
+    """Where a run finds and leaves things: configuration file, exports folder or its URL, home folder, report database URL.
 
     An empty ``report_db`` is the SQLite file in the home folder.
     """
@@ -44,7 +49,7 @@ def company(context) -> Configuration:
 
 @dg.resource(required_resource_keys={"place", "company"}, description="The company's exports, read once.")
 def source(context) -> ExportSource:
-    return ExportSource(Path(context.resources.place.exports), context.resources.company)
+    return ExportSource(exports_folder(context.resources.place.exports), context.resources.company)
 
 
 @dg.resource(required_resource_keys={"place"}, description="The home folder, held for this run.")
@@ -132,6 +137,7 @@ def resources() -> dict[str, dg.ResourceDefinition]:
         "report_database": report_database,
         "engine": engine,
         "io_manager": lake,
+        "no_store": dg.mem_io_manager,
         "progress": progress,
         "previous_rows": previous_rows,
         "first_seen": first_seen,

@@ -6,21 +6,24 @@ person. What does not: the command line (pipelines/cli.py) and anything the job 
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
 
 from assets.declare import AS_OF
+from assets.exports.as_of import ASKED_FOR
+from assets.exports.files import exports_folder
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from models.errors import LeadlineError
 from pipelines.configuration import load_configuration
 from pipelines.home import Home
 from pipelines.report_db import ReportDatabase
-from pipelines.resources import PARTITION_TAG, Place
+from pipelines.resources import PARTITION_TAG, Place, latest_day
 
 Progress = Callable[[str], None]
 """Told what has just been computed."""
@@ -81,8 +84,8 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
     """Run a job of pipelines/jobs.py for one as-of date; by default that of the newest export.
 
     Raises LeadlineError: ConfigurationError, AsOfError, ExportError, HomeError, PublicationError, QualityError, or
-    RunError for what no person outside can mend; with ``debug`` whatever was raised, and Dagster's log. What was
-    published before then still stands.
+    RunError for what no person outside can mend. With ``debug`` the traces of what failed and Dagster's log are printed
+    before. What was published before then still stands.
     """
     from pipelines.definitions import defs
 
@@ -91,36 +94,44 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
     with home.lock():
         database = ReportDatabase(place.report_db or home.report_database_url)
         database.as_of_dates()
-        source = ExportSource(Path(place.exports), company)
+        source = ExportSource(exports_folder(place.exports), company)
         export_date, found_in = source.export_date
         chosen = as_of or export_date
-        found_in = "asked for" if as_of else found_in
+        found_in = ASKED_FOR[company.language] if as_of else found_in
         _check_as_of(chosen, found_in, export_date)
         job = defs.resolve_job_def(job_name)
         with _instance() as instance:
             result = job.execute_in_process(
                 instance=instance,
                 tags={PARTITION_TAG: chosen.isoformat()},
-                raise_on_error=debug,
+                raise_on_error=False,
                 resources={**job.resource_defs, "place": place, "company": company, "home": home, "source": source, "progress": progress},
                 run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if debug else "CRITICAL"}}}},
             )
     stored = frozenset(e.asset_key.path[-1] for e in result.all_events if e.is_step_materialization)
     outcome = Outcome(result.run_id, chosen, found_in, company, home, database, stored)
     if not result.success:
+        if debug:
+            _print_traces(result)
         raise _failure(result, outcome)
     return outcome
 
 
+def _print_traces(result: dg.ExecuteInProcessResult) -> None:
+    """Print what each failed step raised, with its traceback, to the standard error."""
+    for event in result.all_events:
+        if event.is_step_failure and event.event_specific_data.error:
+            print(event.event_specific_data.error.to_string(), file=sys.stderr)
+
+
 def _check_as_of(as_of: date, found_in: str, export_date: date) -> None:
     first = AS_OF.start.date()
-    # The one look at the clock besides the log: a day that is neither over nor in the exports can be known by nobody.
-    today = datetime.now(UTC).date() + timedelta(days=1)
-    if as_of > max(today, export_date):
+    latest = max(latest_day(), export_date)
+    if as_of > latest:
         raise AsOfError(
             f"the as-of date {as_of} lies in the future",
             where=found_in,
-            expected=f"a day that is over, at the latest {max(today, export_date)}; the newest export is of {export_date}",
+            expected=f"a day that is over, at the latest {latest}; the newest export is of {export_date}",
             remedy="ask for an earlier day with --as-of, or leave it out",
         )
     if as_of < first:

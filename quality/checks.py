@@ -22,6 +22,9 @@ from quality.tables.columns import key_columns
 FILES_METADATA = b"leadline.rows_read"
 """Key under which a stored exported table carries the rows read per file, as JSON."""
 
+FORMS_METADATA = b"leadline.forms"
+"""Key under which a stored exported table carries the form that each file was found to have, as JSON."""
+
 BLOCKING = {
     "reconciled": "rows read = accepted + superseded + rejected, file by file",
     "not_empty": "the export has rows",

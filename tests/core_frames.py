@@ -29,7 +29,7 @@ COMPANY = Configuration.model_validate(
 
 _DERIVED = {
     "opportunities": {"pipeline_key": pa.string(), "stage_key": pa.string(), "status": pa.string(), "amount_reporting": pa.decimal128(18, 2)},
-    "stage_history": {"stage_key": pa.string(), "stage_kind": pa.string(), "amount_reporting": pa.decimal128(18, 2)},
+    "stage_history": {"stage_key": pa.string(), "stage_kind": pa.string(), "previous_stage_key": pa.string(), "amount_reporting": pa.decimal128(18, 2)},
     "field_history": {"old_amount": pa.decimal128(18, 2), "new_amount": pa.decimal128(18, 2), "old_date": pa.date32(), "new_date": pa.date32()},
 }
 

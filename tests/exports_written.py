@@ -7,13 +7,9 @@ from assets.exports.settings import Configuration
 
 
 def configuration(tables: dict, crm: str = "plain", exports: dict | None = None, **company) -> Configuration:
-    """A configuration with one pipeline whose only open stage is ``talk``."""
-    return Configuration(
-        name="Test",
-        pipelines=[{"stages": [{"key": "talk", "spellings": ["Talk"]}]}],
-        exports={"crm": crm, "tables": tables, **(exports or {})},
-        **company,
-    )
+    """A configuration with one pipeline whose only open stage is ``talk``, unless ``company`` gives others."""
+    pipelines = [{"stages": [{"key": "talk", "spellings": ["Talk"]}]}]
+    return Configuration(name="Test", exports={"crm": crm, "tables": tables, **(exports or {})}, **{"pipelines": pipelines, **company})
 
 
 def write(folder: Path, files: dict[str, str | bytes]) -> Path:

@@ -13,6 +13,7 @@ import pandas as pd
 from assets.core import calendar as calendars
 from assets.declare import table_asset
 from assets.exports.settings import Configuration
+from assets.exports.stage_dates import stage_date_keys
 from assets.query import Parquet, Query, sql_beside
 from models.settings import Company
 from models.stage_succession import ALWAYS, FOREVER, StageSuccession
@@ -39,6 +40,7 @@ def parameters(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam
             "audit_sample_share": [limits.audit_sample_share],
             "vanished": [company.vanished],
             "language": [company.language],
+            "mask_owners": [company.mask_owners],
         }
     )
 
@@ -116,7 +118,7 @@ def stage_dates_sql(company: Configuration) -> str:
         f"""SELECT opportunity_id, '{stage}' AS stage, "stage_date:{stage}" AS entered_at
         FROM exported_opportunities
         WHERE _verdict = 'accepted' AND "stage_date:{stage}" IS NOT NULL AND pipeline_key = '{pipeline_of[stage]}'"""
-        for stage in company.exports.tables["opportunities"].stage_dates
+        for stage in stage_date_keys(company)
     ]
     nothing = "SELECT opportunity_id, CAST(NULL AS VARCHAR) AS stage, CAST(NULL AS TIMESTAMP) AS entered_at FROM exported_opportunities WHERE FALSE"
     return " UNION ALL ".join(selects or [nothing])

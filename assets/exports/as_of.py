@@ -5,7 +5,6 @@ What belongs here: the order of evidence for that date. What does not: reading e
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.exports.errors import ExportError
-from assets.exports.files import find_files
+from assets.exports.files import Folder, find_files
 from assets.exports.headers import STAGE_DATE
 from assets.exports.reading import TypedExport
 from assets.exports.settings import Configuration
+from models.settings import Language
 
 SUPPORT_DAYS = 30
 """Days, ending on a day, whose facts support it."""
@@ -34,11 +34,21 @@ _FACTS = {
     "activities": ("happened_at",),
 }
 
+ASKED_FOR: dict[Language, str] = {"en": "asked for", "zh": "运行时指定"}
+"""What is said of an as-of date that the caller of a run chose."""
+
+_FOUND_IN: dict[str, dict[Language, str]] = {
+    "declared": {"en": "declared as as_of in the configuration", "zh": "配置中声明（as_of）"},
+    "named": {"en": "the newest day in the file names of {table} ({file})", "zh": "{table} 文件名中的最新日期（{file}）"},
+    "facts": {"en": "the newest of {count} facts that can only be past ({source}{beyond})", "zh": "{count} 个只可能在过去的事实中最新者（{source}{beyond}）"},
+    "beyond": {"en": "; {later} of later days were taken for outliers or plans", "zh": "；更晚的 {later} 个视为异常或计划"},
+}
+
 PLANNED_TOO = "activities.happened_at"
 """The fact whose dates may also be plans."""
 
 
-def choose_as_of(folder: Path, configuration: Configuration, read: Callable[[str], TypedExport]) -> tuple[date, str]:
+def choose_as_of(folder: Folder, configuration: Configuration, read: Callable[[str], TypedExport]) -> tuple[date, str]:
     """The as-of date and, in words, where it comes from.
 
     The declared date; else the newest day in the names of the opportunities' files, or of the other files of facts;
@@ -46,14 +56,14 @@ def choose_as_of(folder: Path, configuration: Configuration, read: Callable[[str
     ExportError where there is none of these.
     """
     if configuration.as_of is not None:
-        return configuration.as_of, "declared as as_of in the configuration"
+        return configuration.as_of, _FOUND_IN["declared"][configuration.language]
     configured = [name for name in _FACTS if name in configuration.exports.tables]
     for table_name in configured:
         files = find_files(folder, configuration.exports.tables[table_name], table_name)
         named = [(file.snapshot, file.name) for file in files if file.snapshot is not None]
         if named:
             day, name = max(named)
-            return day, f"the newest day in the file names of {table_name} ({name})"
+            return day, _FOUND_IN["named"][configuration.language].format(table=table_name, file=name)
     return newest_past_fact({name: read(name) for name in configured}, configuration)
 
 
@@ -78,8 +88,8 @@ def newest_past_fact(exports: Mapping[str, TypedExport], configuration: Configur
     day = _newest_supported(total[total.index <= latest])
     source = next(name for name, per_day in found if day in per_day.index)
     later = int(total[total.index > day].sum())
-    beyond = f"; {later} of later days were taken for outliers or plans" if later else ""
-    return day, f"the newest of {int(total.sum())} facts that can only be past ({source}{beyond})"
+    beyond = _FOUND_IN["beyond"][configuration.language].format(later=later) if later else ""
+    return day, _FOUND_IN["facts"][configuration.language].format(count=int(total.sum()), source=source, beyond=beyond)
 
 
 def _added(counts: Iterable[pd.Series]) -> pd.Series:

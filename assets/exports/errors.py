@@ -7,6 +7,7 @@ of single values or rows, which never raise (assets/exports/reading.py).
     ├── MissingExport       the folder or a required file is not there
     ├── UnreadableFile      a file is empty, in another encoding or form, or broken
     ├── HeaderProblems      headers and canonical columns do not fit together
+    ├── UndeclaredForms     values are written in a form that can be read in several ways
     └── SourceProblems      the configuration of a table contradicts itself or the contract
 """
 
@@ -42,6 +43,10 @@ class UnreadableFile(ExportError):
 
 class HeaderProblems(ExportError):
     """The headers of a file cannot be mapped to the canonical columns."""
+
+
+class UndeclaredForms(ExportError):
+    """A column is written in a form that can be read in several ways, and the configuration does not say which is meant."""
 
 
 class SourceProblems(ExportError):

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from assets.declare import asset_arguments
 from assets.exports.judge import NO_PARENTS, Judged, exchange_rates, judge
 from assets.exports.settings import Configuration
-from assets.exports.source import ExportSource, rows_read
-from assets.query import Engine, Parquet, Query
+from assets.exports.source import ExportSource, files_read, with_merged
+from assets.query import Engine, Parquet, Query, Relation
 from quality.tables import EXPORTED
 
 GROUP = "exports"
@@ -39,14 +39,16 @@ def exported_name(table_name: str) -> str:
     return f"exported_{table_name}"
 
 
-def _read_and_judge(
-    table_name: str, source: ExportSource, company: Configuration, engine: Engine, as_of: date, export_date: date, parents: Parquet | None, owners: pa.Table
+def read_and_judge(
+    table_name: str, source: ExportSource, company: Configuration, engine: Engine, as_of: date, export_date: date, parents: Relation | None, owners: pa.Table
 ) -> pa.Table:
+    """Every row of one table with its verdict; ``parents`` are the judged opportunities and ``owners`` the known owners, where there are any."""
     typed = source.typed(table_name)
     rates = exchange_rates(company, source.typed("exchange_rates").rows, as_of)
     known = NO_PARENTS if parents is None or not typed.rows.num_rows else engine.arrow(Query(PARENTS_SQL, {"exported_opportunities": parents}))
+    known = with_merged(known, source.merged_deals)
     judged = judge(table_name, typed.rows, typed.faults, company, engine, export_date, Judged(known, owners, rates))
-    return judged.replace_schema_metadata(rows_read(typed))
+    return judged.replace_schema_metadata(files_read(typed))
 
 
 @dg.asset(**asset_arguments(EXPORTED["owners"], GROUP, exported_name("owners")))
@@ -57,7 +59,7 @@ def exported_owners(
     as_of: dg.ResourceParam[date],
     export_date: dg.ResourceParam[date],
 ) -> pa.Table:
-    return _read_and_judge("owners", source, company, engine, as_of, export_date, None, NO_OWNERS)
+    return read_and_judge("owners", source, company, engine, as_of, export_date, None, NO_OWNERS)
 
 
 @dg.asset(**asset_arguments(EXPORTED["opportunities"], GROUP, exported_name("opportunities")))
@@ -70,7 +72,7 @@ def exported_opportunities(
     export_date: dg.ResourceParam[date],
 ) -> pa.Table:
     known = exported_owners.filter(pc.equal(exported_owners["_verdict"], "accepted")).select(["owner_id"])
-    return _read_and_judge("opportunities", source, company, engine, as_of, export_date, None, known)
+    return read_and_judge("opportunities", source, company, engine, as_of, export_date, None, known)
 
 
 def _child_asset(table_name: str) -> dg.AssetsDefinition:
@@ -83,7 +85,7 @@ def _child_asset(table_name: str) -> dg.AssetsDefinition:
         as_of: dg.ResourceParam[date],
         export_date: dg.ResourceParam[date],
     ) -> pa.Table:
-        return _read_and_judge(table_name, source, company, engine, as_of, export_date, exported_opportunities, NO_OWNERS)
+        return read_and_judge(table_name, source, company, engine, as_of, export_date, exported_opportunities, NO_OWNERS)
 
     return exported
 

@@ -13,10 +13,11 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
-from assets.exports.crm.declaration import Crm, Spelling
+from assets.exports.crm.declaration import Crm, Filled, Spelling, spelled
 from assets.exports.errors import HeaderProblems, SourceProblems, listed, nearest, shown
 from assets.exports.settings import TableSource
 from models.settings import Company
@@ -52,13 +53,22 @@ class Header:
 
 @dataclass(frozen=True)
 class Column:
-    """Where a canonical column comes from: the position of its header in the file, and what the header says."""
+    """Where a canonical column comes from: the position of its header in the file, and what the header says.
+
+    ``others`` are the positions of headers that fill the rows where this one has no value, in their order.
+    """
 
     position: int
     header: str
     scale: Decimal | None = None
     is_percent: bool = False
     currency: str | None = None
+    others: tuple[int, ...] = ()
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Every position that the column is read from."""
+        return (self.position, *self.others)
 
 
 @dataclass(frozen=True)
@@ -115,10 +125,17 @@ def required_columns(contract: sa.Table, source: TableSource) -> list[str]:
     return [c.name for c in contract.columns if not c.nullable or c.name in source.required]
 
 
-def map_headers(headers: Sequence[str], contract: sa.Table, source: TableSource, crm: Crm, file_name: str) -> HeaderMap:
+def map_headers(
+    headers: Sequence[str],
+    contract: sa.Table,
+    source: TableSource,
+    crm: Crm,
+    file_name: str,
+    dated: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> HeaderMap:
     """Map one file's headers to the columns of ``contract`` and to its configured stage dates.
 
-    Raises HeaderProblems with every problem: a required column without a header, a configured header that is not
+    ``dated`` are the positions of further stage dates by stage key, which the CRM's own headers name. Raises HeaderProblems with every problem: a required column without a header, a configured header that is not
     there, two headers for one column, one header twice. Empty headers name nothing and are left out.
     """
     columns: dict[str, Column] = {}
@@ -130,20 +147,21 @@ def map_headers(headers: Sequence[str], contract: sa.Table, source: TableSource,
         if configured is not None:
             spellings: tuple[Spelling, ...] = (configured,)
         else:
-            spellings = (*crm.headers.get(contract.name, {}).get(name, ()), name)
+            own = () if name in crm.taken.get(contract.name, ()) else (name,)
+            spellings = (*crm.headers.get(contract.name, {}).get(name, ()), *own)
         found = _claims(headers, spellings)
         if name in source.constants:
             if found:
                 problems.append(
                     f"{file_name}: exports.tables.{contract.name}.constants gives {name} one value, but the header "
-                    f"{shown(headers[found[0]])} holds it; remove the constant or rename the header"
+                    f"{shown(headers[found[0][0]])} holds it; remove the constant or rename the header"
                 )
         elif len(found) > 1:
             unclear.append(name)
-            problems.append(_several(headers, found, contract, name, file_name))
+            problems.append(_several(headers, [i for claim in found for i in claim], contract, name, file_name))
         elif found:
-            apart = take_apart(headers[found[0]])
-            columns[name] = Column(found[0], headers[found[0]], apart.scale, apart.is_percent, apart.currency)
+            columns[name] = _column(headers, found[0])
+            problems += _units_that_differ(headers, found[0], contract, name, file_name)
         elif configured is not None:
             key = f"stage_dates.{name.removeprefix(STAGE_DATE)}" if name.startswith(STAGE_DATE) else f"columns.{name}"
             problems.append(
@@ -154,31 +172,73 @@ def map_headers(headers: Sequence[str], contract: sa.Table, source: TableSource,
     problems += [_missing(headers, contract, crm, name, file_name) for name in required_columns(contract, source) if name not in given]
     if problems:
         raise HeaderProblems(problems)
-    used = {c.position for c in columns.values()}
+    columns |= {STAGE_DATE + key: _column(headers, positions) for key, positions in dated.items() if STAGE_DATE + key not in columns}
+    used = {position for c in columns.values() for position in c.positions}
     return HeaderMap(columns, tuple(h for i, h in enumerate(headers) if h.strip() and i not in used))
 
 
-def _claims(headers: Sequence[str], spellings: Sequence[Spelling]) -> list[int]:
-    """Positions of the headers that one column's spellings name: to the letter if any, else folded, else without unit."""
+def unclear_columns(headers: Sequence[str], contract: sa.Table, crm: Crm) -> dict[str, tuple[int, ...]]:
+    """Columns that several headers of a file claim without an order of preference, with the positions of these headers."""
+    taken = crm.taken.get(contract.name, ())
+    found = {}
+    for column in contract.columns:
+        claims = _claims(headers, (*crm.headers.get(contract.name, {}).get(column.name, ()), *(() if column.name in taken else (column.name,))))
+        if len(claims) > 1:
+            found[column.name] = tuple(position for claim in claims for position in claim)
+    return found
+
+
+def find_header(headers: Sequence[str], spellings: Sequence[Spelling]) -> int | None:
+    """Position of the first header that any of ``spellings`` names, or null."""
+    return next((claim[0] for claim in _claims(headers, spellings)), None)
+
+
+def _column(headers: Sequence[str], positions: Sequence[int]) -> Column:
+    first, *others = positions
+    apart = take_apart(headers[first])
+    return Column(first, headers[first], apart.scale, apart.is_percent, apart.currency, tuple(others))
+
+
+def _units_that_differ(headers: Sequence[str], positions: Sequence[int], contract: sa.Table, name: str, file_name: str) -> list[str]:
+    """What is wrong where headers that fill one column state different units: a value would be multiplied by the wrong one."""
+    units = {(a.scale, a.is_percent, a.currency) for a in (take_apart(headers[i]) for i in positions)}
+    if len(units) < 2:
+        return []
+    return [
+        f"{file_name}: the headers {listed(headers[i] for i in positions)} fill {name} together and state different units; "
+        f"choose one under exports.tables.{contract.name}.columns.{name} in the configuration"
+    ]
+
+
+def _claims(headers: Sequence[str], spellings: Sequence[Spelling]) -> list[tuple[int, ...]]:
+    """What one column's spellings claim: to the letter if anything, else folded, else without unit.
+
+    Each claim is one position, or those of a `Filled` that stand there, in its order.
+    """
     forms = (
         (lambda h: h.strip("\ufeff"), lambda s: s),
         (fold, fold),
         (lambda h: fold(take_apart(h).base), fold),
     )
+    found_by_form = []
     for of_header, of_spelling in forms:
         there: dict[str, list[int]] = {}
         for i, header in enumerate(headers):
             if header.strip():
                 there.setdefault(of_header(header), []).append(i)
-        found = [_first(there, [of_spelling(s) for s in ((spelling,) if isinstance(spelling, str) else spelling)]) for spelling in spellings]
-        claims = sorted({i for positions in found for i in positions})
+        found_by_form.append({header: there[of_spelling(header)] for header in spelled(tuple(spellings)) if of_spelling(header) in there})
+    for found in found_by_form:
+        claims: dict[tuple[int, ...], None] = {}
+        for spelling in spellings:
+            if isinstance(spelling, Filled) and any(header in found for header in spelling):
+                each = (next((f[header][0] for f in found_by_form if header in f), None) for header in spelling)
+                claims[tuple(dict.fromkeys(i for i in each if i is not None))] = None
+            elif not isinstance(spelling, Filled):
+                in_order = (spelling,) if isinstance(spelling, str) else spelling
+                claims |= {(i,): None for i in next((found[header] for header in in_order if header in found), [])}
         if claims:
-            return claims
+            return sorted(claims)
     return []
-
-
-def _first(there: Mapping[str, list[int]], in_order: Sequence[str]) -> list[int]:
-    return next((there[s] for s in in_order if s in there), [])
 
 
 def _several(headers: Sequence[str], found: Sequence[int], contract: sa.Table, name: str, file_name: str) -> str:
@@ -191,8 +251,7 @@ def _several(headers: Sequence[str], found: Sequence[int], contract: sa.Table, n
 
 
 def _missing(headers: Sequence[str], contract: sa.Table, crm: Crm, name: str, file_name: str) -> str:
-    declared = crm.headers.get(contract.name, {}).get(name, ())
-    looked_for = [s for spelling in declared for s in ((spelling,) if isinstance(spelling, str) else spelling)] + [name]
+    looked_for = [*spelled(crm.headers.get(contract.name, {}).get(name, ())), name]
     return (
         f"{file_name}: missing required column {name}: looked for headers {', '.join(dict.fromkeys(looked_for))}; "
         f"the file has {listed(h for h in headers if h.strip())}{nearest(looked_for, (h for h in headers if h.strip()))}; "

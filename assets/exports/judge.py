@@ -15,15 +15,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from assets.exports.crm import crm_named
+from assets.exports.headers import STAGE_DATE
 from assets.exports.settings import Configuration
 from assets.query import Engine, Query, Relation, sql_beside
 from models.settings import Company
 from models.stage_dates import ancestors
 from quality.expectations import Expectation, Finding, expectations_of, find
+from quality.masking import quoted
 from quality.tables import EXPORTED
 from quality.tables.columns import key_columns, money_as_floats
 
 VERDICTS = ("accepted", "superseded", "rejected")
+
+_SAYS_MISSING = {"close_date_missing": "closed_at"}
+"""Rules that only warn of a missing value, and its column."""
 
 _DERIVED_FROM = {"amount": ("amount_reporting",)}
 
@@ -99,15 +105,18 @@ def exchange_rates(company: Company, exported: pa.Table | None, as_of: date) -> 
 def facts(company: Configuration, rows: pa.Table, owners: pa.Table, export_date: date) -> pd.DataFrame:
     """The one row about company and export that the judging SQL joins to every row."""
     configured = company.exports.tables
+    crm = crm_named(company.exports.crm)
+    dated = any(_has_values(rows, name) for name in rows.column_names if name.startswith(STAGE_DATE))
     evidence = [_has_values(rows, column) for column in ("contract_effective_at", "first_payment_at")]
     return pd.DataFrame(
         {
             "only_pipeline": [company.pipelines[0].key if len(company.pipelines) == 1 else None],
             "outcome_from": [company.outcome_from],
+            "outcome_beside_stage": [crm.outcome_beside_stage],
             "reporting_currency": [company.currency],
             "export_end": [pd.Timestamp(export_date) + pd.Timedelta(days=1)],
             "has_owners": [owners.num_rows > 0],
-            "has_history": ["stage_history" in configured or bool(configured["opportunities"].stage_dates)],
+            "has_history": ["stage_history" in configured or bool(configured["opportunities"].stage_dates) or dated],
             "has_stages": [_has_values(rows, "stage")],
             "has_close_dates": [_has_values(rows, "closed_at")],
             "has_contract_facts": [any(evidence)],
@@ -225,8 +234,8 @@ def _unread(rows: pa.Table, faults: pa.Table) -> pd.DataFrame:
     if not faults.num_rows:
         return faults.to_pandas().assign(_row=pd.Series(dtype="int64"))
     lines = pc.is_in(rows["_line"], pc.unique(faults["_line"]))
-    places = rows.select(["_file", "_line", "_row"]).filter(lines).to_pandas().astype({"_file": "str"})
-    return faults.to_pandas().merge(places, on=["_file", "_line"], how="inner", validate="m:1")
+    places = rows.select(["_file", "_line", "_part", "_row"]).filter(lines).to_pandas().astype({"_file": "str"})
+    return faults.to_pandas().merge(places, on=["_file", "_line", "_part"], how="inner", validate="m:1")
 
 
 def _inputs(table_name: str, rows: pa.Table, company: Configuration, export_date: date, neighbours: Judged) -> Mapping[str, Relation]:
@@ -275,18 +284,19 @@ def _failures(unread: pd.DataFrame, findings: list[Finding], expected: list[Expe
     for finding in findings:
         e = finding.expectation
         failed = finding.failed
-        if e.kind == "present" and hidden:
-            failed = np.array([row for row in failed if (row, e.column) not in hidden], dtype=np.int64)
+        about = e.column if e.kind == "present" else _SAYS_MISSING.get(e.code)
+        if about and hidden:
+            failed = np.array([row for row in failed if (row, about) not in hidden], dtype=np.int64)
         parts.append(pd.DataFrame({"_row": failed, "code": e.code, "rejects": e.severity != "warning"}))
     table = pd.concat(parts, ignore_index=True).astype({"_row": "int64", "code": "str", "rejects": "bool"})
     return pa.Table.from_pandas(table, preserve_index=False)
 
 
 def _shown(unread: pd.DataFrame, contract: sa.Table) -> pa.Table:
-    """Values that could not be read as they may be shown: masked where their column is private."""
+    """Values that could not be read as they may be shown: hidden where their column is private, else quoted without e-mails and phones."""
     private = {c.name for c in contract.columns if c.info["private"]}
     shown = unread[["_row", "column", "value", "expected"]].copy()
-    shown["value"] = shown["value"].where(~shown["column"].isin(private), "***")
+    shown["value"] = shown["value"].map(quoted, na_action="ignore").where(~shown["column"].isin(private), "***")
     schema = pa.schema([("_row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("expected", pa.string())])
     return pa.Table.from_pandas(shown, schema=schema, preserve_index=False)
 

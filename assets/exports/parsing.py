@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from assets.exports.crm.declaration import YEAR_FIRST, Crm
 from assets.exports.errors import SourceProblems
 from assets.exports.headers import SCALES
-from assets.exports.settings import EXCEL_SERIAL, Configuration, TableSource
+from assets.exports.settings import EPOCH_MS, EXCEL_SERIAL, Configuration, TableSource
 
 BLANKS = " \t\r\n\u00a0\u3000\ufeff\u200b"
 """Characters that do not matter at either end of a value."""
@@ -57,6 +57,10 @@ _ISO_DAY = r"\d{4}-\d{1,2}-\d{1,2}"
 _ISO_CLOCK = r"[Tt ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?"
 _ISO_NAIVE = f"{_ISO_DAY}(?:{_ISO_CLOCK})?"
 _ISO_ZONED = f"{_ISO_DAY}{_ISO_CLOCK} ?{_OFFSET}"
+_USUAL_DAY = ("____-__-__",)
+_USUAL_ZONED = ("____-__-__T__:__:__.___+0000", "____-__-__T__:__:__.___Z", "____-__-__T__:__:__Z")
+"""The commonest shapes of ISO 8601, which are recognised many times faster than by the expressions above."""
+
 ISO_FORMS = "ISO 8601 (2024-01-31, 2024-01-31 08:30:00, 2024-01-31T08:30:00+08:00)"
 _YEAR_FIRST_WORDS = "2024/1/31, 2024年1月31日 or 2024.1.31 with or without a time"
 
@@ -93,7 +97,7 @@ class ValueForms:
             false=tuple(f.lower() for f in _settled(source.false, exports.false, crm.false)),
             zone=configuration.time_zone,
         )
-        problems = [problem for form in forms.dates if form != EXCEL_SERIAL for problem in form_problems(form)]
+        problems = [problem for form in forms.dates if form not in _NUMBERED for problem in form_problems(form)]
         problems += [f"exports: the spelling {spelling!r} stands for true and for false; keep one" for spelling in sorted({*forms.true} & {*forms.false})]
         if problems:
             raise SourceProblems(problems)
@@ -121,7 +125,11 @@ def form_problems(form: str) -> list[str]:
     """What is wrong with a declared date form, one sentence each."""
     known = {*_DIRECTIVES, "z"}
     used = _DIRECTIVE.findall(form)
-    problems = [f"exports.dates: the form {form!r} uses %{d}; expected %{', %'.join(sorted(known))} or the word {EXCEL_SERIAL}" for d in used if d not in known]
+    problems = [
+        f"exports.dates: the form {form!r} uses %{d}; expected %{', %'.join(sorted(known))} or one of the words {', '.join(_NUMBERED)}"
+        for d in used
+        if d not in known
+    ]
     if not {"Y", "y"} & {*used} or not {"m", "b", "B"} & {*used}:
         problems.append(f"exports.dates: the form {form!r} has no year or no month; expected one such as %d/%m/%Y")
     if "z" in used and not form.endswith("%z"):
@@ -129,13 +137,22 @@ def form_problems(form: str) -> list[str]:
     return problems
 
 
-def texts(column: pa.ChunkedArray, unit: str, forms: ValueForms) -> pa.ChunkedArray:
+def _may_hold_blanks(column: pa.ChunkedArray | pa.Array) -> bool:
+    """True where the bytes of a column have the first byte of any of `BLANKS`; looking is many times faster than trimming."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    contents = [data.to_pybytes() for chunk in chunks if (data := chunk.buffers()[2]) is not None]
+    return any(first in content for first in {blank.encode()[:1] for blank in BLANKS} for content in contents)
+
+
+def texts(column: pa.ChunkedArray | pa.Array, unit: str, forms: ValueForms) -> pa.ChunkedArray | pa.Array:
     """Text of one column, null where it is blank or an empty spelling.
 
     Ids and free text stay to the letter; every other unit loses the blanks at both ends.
     """
-    trimmed = pc.utf8_trim(column, characters=BLANKS)
+    trimmed = pc.utf8_trim(column, characters=BLANKS) if _may_hold_blanks(column) else column
     is_missing = pc.is_in(trimmed, value_set=pa.array(["", *forms.empty], pa.string()))
+    if trimmed is column and not pc.any(is_missing).as_py():
+        return column
     return pc.if_else(is_missing, pa.scalar(None, pa.string()), column if unit in ("id", "text", "json") else trimmed)
 
 
@@ -145,13 +162,20 @@ def time_sql(text: str, forms: ValueForms, context: ValueContext = ValueContext(
     Only a form that begins like ISO 8601 (``%Y-``) can read the same text otherwise, so only those go before it.
     """
     like_iso = [form for form in forms.dates if form.startswith(("%Y-", "%-Y-"))]
-    others = [_serial(text) if form == EXCEL_SERIAL else _declared(text, form, forms.zone) for form in forms.dates if form not in like_iso]
+    others = [_NUMBERED.get(form, _declared)(text, form, forms.zone) for form in forms.dates if form not in like_iso]
+    usual = f"WHEN {_is_like(text, _USUAL_DAY)} THEN TRY_CAST(TRY_CAST({text} AS DATE) AS TIMESTAMP)"
+    usual_zoned = f"WHEN {_is_like(text, _USUAL_ZONED)} THEN TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE {literal(forms.zone)}"
     naive = f"WHEN regexp_full_match({text}, {literal(_ISO_NAIVE)}) THEN TRY_CAST(upper({text}) AS TIMESTAMP)"
     joined = f"regexp_replace(upper({text}), ' ([Z+-][0-9:]*)$', '\\1')"
     zoned = f"WHEN regexp_full_match({text}, {literal(_ISO_ZONED)}) THEN TRY_CAST({joined} AS TIMESTAMPTZ) AT TIME ZONE {literal(forms.zone)}"
     rest = f"coalesce({', '.join(others)})" if others else "CAST(NULL AS TIMESTAMP)"
-    iso = f"CASE {naive} {zoned} ELSE {rest} END"
+    iso = f"CASE {usual} {usual_zoned} {naive} {zoned} ELSE {rest} END"
     return f"coalesce({', '.join([*(_declared(text, form, forms.zone) for form in like_iso), iso])})"
+
+
+def _is_like(text: str, shapes: tuple[str, ...]) -> str:
+    # A year before Christ, which a cast would read, begins with a sign.
+    return f"({text} NOT LIKE '-%' AND ({' OR '.join(f'{text} LIKE {literal(shape)}' for shape in shapes)}))"
 
 
 def date_sql(text: str, forms: ValueForms, context: ValueContext = ValueContext()) -> str:
@@ -179,10 +203,20 @@ def _shape(part: str) -> str:
     return _DIRECTIVES[directive[1]] if directive else re.escape(part).replace(r"\ ", " ")
 
 
-def _serial(text: str) -> str:
+def _serial(text: str, form: str, zone: str) -> str:
     """Days since 1899-12-30, to the second; five digits, so that a bare year is not taken for a day of 1905."""
     seconds = f"CAST(round(CAST({text} AS DOUBLE) * 86400) AS BIGINT)"
     return f"CASE WHEN regexp_full_match({text}, '[1-9][0-9]{{4}}([.][0-9]+)?') THEN TIMESTAMP '1899-12-30' + to_seconds({seconds}) END"
+
+
+def _epoch(text: str, form: str, zone: str) -> str:
+    """Milliseconds since 1970; 13 digits, the years 2001 to 2286, so that neither seconds nor other numbers are taken for them."""
+    moment = f"(epoch_ms(CAST({text} AS BIGINT)) AT TIME ZONE 'UTC') AT TIME ZONE {literal(zone)}"
+    return f"CASE WHEN regexp_full_match({text}, '[1-9][0-9]{{12}}') THEN {moment} END"
+
+
+_NUMBERED = MappingProxyType({EXCEL_SERIAL: _serial, EPOCH_MS: _epoch})
+"""Declared forms that are a word: numbers that count from some day."""
 
 
 def _amount_pattern(decimal_comma: bool) -> str:

@@ -5,64 +5,68 @@ a row can be trusted (judge.py).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from assets.exports.crm import crm_named
 from assets.exports.crm.declaration import Crm
-from assets.exports.errors import ExportError, SourceProblems, shown
-from assets.exports.files import ExportFile, find_files, missing_files
-from assets.exports.headers import STAGE_DATE, Column, HeaderMap, check_source, fold, map_headers
-from assets.exports.parsing import BLANKS, ValueContext, ValueForms, currency_sql, expected_forms, is_parsed, literal, money_sql, texts, value_sql
+from assets.exports.errors import ExportError, SourceProblems, UndeclaredForms, shown
+from assets.exports.file_query import FileQuery, constants_of, schema_of
+from assets.exports.files import ExportFile, Folder, find_files, missing_files
+from assets.exports.headers import STAGE_DATE, HeaderMap, check_source, map_headers
+from assets.exports.lookups import MERGED_DEALS, Lookups
+from assets.exports.parsing import BLANKS, ValueForms, expected_forms, literal, value_sql
+from assets.exports.questions import QUESTIONS
 from assets.exports.readers import open_text
-from assets.exports.readers.text import RaggedRow, TextBatch, TextFile
+from assets.exports.readers.text import BrokenRow, TextBatch, TextFile
 from assets.exports.settings import Configuration, FileForm, TableSource
+from assets.exports.shaping import headers_read, part_of, shaped
+from assets.exports.stage_dates import StageNames, dated_stages, stage_date_keys, stage_names
+from assets.exports.translation import Translation
 from quality.tables import EXPORTED
 
-VALUE_CHARACTERS = 40
-"""Characters of an unreadable value that a fault keeps."""
+BROKEN_ROW = "ragged_row"
+"""Code of a row that cannot be taken apart into columns."""
+
+Group = tuple[pa.Table, list[BrokenRow], int]
+"""Rows that one query types, the broken ones among them, and how many lines are no rows of the table."""
 
 THREADS = 2
-_GROUP_BYTES = 64 << 20
-
-_ARROW = {
-    "amount": pa.decimal128(18, 2),
-    "original_amount": pa.decimal128(18, 2),
-    "count": pa.int64(),
-    "position": pa.int32(),
-    "share": pa.float64(),
-    "ratio": pa.float64(),
-    "days": pa.float64(),
-    "number": pa.float64(),
-    "date": pa.date32(),
-    "time": pa.timestamp("us"),
-    "flag": pa.bool_(),
-}
-
-PLACE = pa.schema([("_file", pa.dictionary(pa.int32(), pa.string())), ("_line", pa.int64()), ("_snapshot", pa.date32())])
-"""Where a row comes from: its file's relative name, its line, and the day in the file's name."""
+_GROUP_BYTES = 128 << 20
 
 FAULTS = pa.schema(
-    [("_file", pa.string()), ("_line", pa.int64()), ("column", pa.string()), ("code", pa.string()), ("value", pa.string()), ("expected", pa.string())]
+    [
+        ("_file", pa.string()),
+        ("_line", pa.int64()),
+        ("_part", pa.int32()),
+        ("column", pa.string()),
+        ("code", pa.string()),
+        ("value", pa.string()),
+        ("expected", pa.string()),
+    ]
 )
 """One row per value or row that could not be read; ``column`` and ``value`` are null for a whole row."""
 
 
 @dataclass(frozen=True)
 class FileCount:
-    """What was read of one file; ``ragged_rows`` are among ``rows``."""
+    """What was read of one file and in which form; ``ragged_rows`` are among ``rows``.
+
+    ``passed_over`` lines belong to no row of the table, as the CRM's declaration says: they are another table's, or hold nothing.
+    """
 
     name: str
     snapshot: date | None
     rows: int
     ragged_rows: int
+    form: str
+    passed_over: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class TypedExport:
     note: str | None = None
 
 
-def read_table(folder: Path, table_name: str, configuration: Configuration) -> TypedExport:
+def read_table(folder: Folder, table_name: str, configuration: Configuration) -> TypedExport:
     """Read every file of ``table_name`` below ``folder`` as the configuration says.
 
     An optional table that is not configured or has no file gives no rows and a note. Raises an ExportError with all
@@ -102,33 +106,46 @@ def read_table(folder: Path, table_name: str, configuration: Configuration) -> T
     files = find_files(folder, source, table_name)
     if not files:
         return _nothing(contract, f"no {table_name} export: {missing_files(folder, source.files, table_name)}")
-    opened = _opened(files, contract, source, crm, _file_form(configuration, source))
-    tables, faults, counts = [], [], []
+    lookups = Lookups(folder, configuration, crm)
+    names = stage_names(configuration, lookups.stage_ids()) if crm.stage_dates and table_name == "opportunities" else {}
+    opened = _opened(files, contract, source, crm, _file_form(configuration, source), lookups, names)
+    keys = stage_date_keys(configuration) if table_name == "opportunities" else ()
+    tables, faults, counts, asked = [], [], [], []
     with duckdb.connect(":memory:", config={"threads": THREADS}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         _check_constants(connection, contract, source, crm, forms, configuration)
-        for file, text, mapping in opened:
-            query = _FileQuery(contract, source, crm, forms, mapping, configuration.currency)
-            rows, bad = _typed(connection, file, text, query)
+        for file, text, mapping, own in opened:
+            translation = Translation(table_name, own, mapping, text.header, lookups)
+            query = FileQuery(contract, source, own, forms, mapping, configuration.currency, keys, translation)
+            rows, bad, passed_over = _typed(connection, file, text, query)
+            bad, questions = _asked(rows, bad, query)
+            asked += questions
             tables.append(rows)
             faults.append(bad)
-            counts.append(FileCount(file.name, file.snapshot, rows.num_rows, pc.sum(pc.equal(bad["code"], "ragged_row")).as_py() or 0))
-    read = {name for _, _, mapping in opened for name in mapping.columns} | {*_constants(table_name, source, crm)}
+            broken = pc.sum(pc.equal(bad["code"], BROKEN_ROW)).as_py() or 0
+            counts.append(FileCount(file.name, file.snapshot, rows.num_rows, broken, text.form, passed_over))
+    if asked:
+        raise UndeclaredForms(asked)
+    read = {name for _, _, mapping, own in opened for name in (*mapping.columns, *constants_of(table_name, source, own))}
     return TypedExport(
         table_name,
-        pa.concat_tables(tables).unify_dictionaries(),
+        with_mergers(table_name, pa.concat_tables(tables), lookups).unify_dictionaries(),
         pa.concat_tables(faults),
         tuple(counts),
-        tuple((file.name, name, column.header) for file, _, mapping in opened for name, column in mapping.columns.items()),
-        tuple((file.name, header) for file, _, mapping in opened for header in mapping.unmapped),
+        tuple((file.name, name, column.header) for file, _, mapping, _ in opened for name, column in mapping.columns.items()),
+        tuple((file.name, header) for file, _, mapping, _ in opened for header in mapping.unmapped),
         tuple(c.name for c in contract.columns if c.name not in read),
     )
 
 
-def schema_of(contract: sa.Table, stage_dates: tuple[str, ...] = ()) -> pa.Schema:
-    """Arrow schema of a table's typed rows: the contract's columns, `PLACE`, the stage dates."""
-    columns = [(c.name, _ARROW.get(c.info["unit"], pa.string())) for c in contract.columns]
-    return pa.schema([*columns, *PLACE, *((STAGE_DATE + key, pa.timestamp("us")) for key in stage_dates)])
+def opened_files(folder: Folder, table_name: str, configuration: Configuration) -> list[tuple[ExportFile, TextFile, HeaderMap]]:
+    """Every file of a configured table with its text and its mapping, as `read_table` takes them; raises what it raises."""
+    crm, source = crm_named(configuration.exports.crm), configuration.exports.tables[table_name]
+    lookups = Lookups(folder, configuration, crm)
+    names = stage_names(configuration, lookups.stage_ids()) if crm.stage_dates and table_name == "opportunities" else {}
+    files = find_files(folder, source, table_name)
+    opened = _opened(files, EXPORTED[table_name], source, crm, _file_form(configuration, source), lookups, names)
+    return [(file, text, mapping) for file, text, mapping, _ in opened]
 
 
 def _nothing(contract: sa.Table, note: str) -> TypedExport:
@@ -142,23 +159,36 @@ def _file_form(configuration: Configuration, source: TableSource) -> FileForm:
     return FileForm(**{name: own[name] if own[name] is not None else getattr(configuration.exports, name) for name in names})
 
 
-def _opened(files: list[ExportFile], contract: sa.Table, source: TableSource, crm: Crm, form: FileForm) -> list[tuple[ExportFile, TextFile, HeaderMap]]:
-    """Every file with its mapping; what is wrong with any of them is raised together."""
+def with_mergers(table_name: str, rows: pa.Table, lookups: Lookups) -> pa.Table:
+    """The opportunities with the id of the one that they were merged into, where a file beside them tells it and not their own row."""
+    pairs = lookups.pairs(MERGED_DEALS) if table_name == "opportunities" else None
+    if pairs is None:
+        return rows
+    found = pc.take(pairs["value"].combine_chunks(), pc.index_in(rows["opportunity_id"], value_set=pairs["key"].combine_chunks()))
+    place = rows.column_names.index("merged_into")
+    return rows.set_column(place, "merged_into", pc.coalesce(rows["merged_into"].cast(pa.string()), found))
+
+
+def _opened(
+    files: list[ExportFile], contract: sa.Table, source: TableSource, crm: Crm, form: FileForm, lookups: Lookups, names: StageNames
+) -> list[tuple[ExportFile, TextFile, HeaderMap, Crm]]:
+    """Every file with its mapping and the declaration as it holds for it; what is wrong with any of them is raised together."""
     opened, failures = [], []
     for file in files:
         try:
             text = open_text(file, form)
-            opened.append((file, text, map_headers(text.header, contract, source, crm, file.name)))
+            text, part = shaped(text, part_of(text, contract.name, crm), file, lookups.pairs)
+            own = crm.of_part(contract.name, part)
+            dated = dated_stages(text.header, crm, names, file.name) if names and not source.stage_dates else {}
+            mapping = map_headers(text.header, contract, source, own, file.name, dated)
+            read = headers_read(text.header, part)
+            opened.append((file, text, replace(mapping, unmapped=tuple(header for header in mapping.unmapped if header not in read)), own))
         except ExportError as error:
             failures.append(error)
     if failures:
         kinds = {type(f) for f in failures}
         raise (kinds.pop() if len(kinds) == 1 else ExportError)([problem for f in failures for problem in f.problems])
     return opened
-
-
-def _constants(table_name: str, source: TableSource, crm: Crm) -> dict[str, str]:
-    return {**crm.constants.get(table_name, {}), **source.constants}
 
 
 def _check_constants(connection, contract: sa.Table, source: TableSource, crm: Crm, forms: ValueForms, configuration: Configuration) -> None:
@@ -171,119 +201,80 @@ def _check_constants(connection, contract: sa.Table, source: TableSource, crm: C
         raise SourceProblems(problems)
 
 
-class _FileQuery:
-    """The SQL that types the text of one file, and what its columns are expected to hold."""
-
-    def __init__(self, contract: sa.Table, source: TableSource, crm: Crm, forms: ValueForms, mapping: HeaderMap, currency: str):
-        self.schema = schema_of(contract, tuple(source.stage_dates))
-        self.positions = sorted({column.position for column in mapping.columns.values()})
-        units = {c.name: c.info["unit"] for c in contract.columns} | {STAGE_DATE + key: "time" for key in source.stage_dates}
-        percent = crm.percent.get(contract.name, ())
-        self._texts = {name: (column.position, units[name]) for name, column in mapping.columns.items()}
-        self._constants = {name: text.strip(BLANKS) for name, text in _constants(contract.name, source, crm).items() if name not in mapping.columns}
-        self._forms = forms
-        given = [*self._texts, *self._constants]
-        contexts = {name: ValueContext(column.scale, column.is_percent or name in percent) for name, column in mapping.columns.items()}
-        self.parsed = [name for name in given if is_parsed(units[name])]
-        self.expected = {name: expected_forms(units[name], forms) for name in self.parsed}
-        values = {name: value_sql(units[name], f'"{name}"', forms, contexts.get(name, ValueContext())) for name in self.parsed}
-        if contract.name == "opportunities" and "amount" in given:
-            values |= _with_currency(values["amount"], mapping.columns.get("amount"), "currency" in given, forms, currency)
-        if contract.name == "field_history":
-            values |= _canonical_changes(given, crm, forms)
-        self.kept = [name for name in given if name not in values]
-        self._sql = _typing_sql(values, self.parsed) if values else None
-
-    def run(self, connection: duckdb.DuckDBPyConnection, group: pa.Table) -> pa.Table:
-        """The typed columns of ``group`` in its order, ``_line``, and per parsed column its unreadable texts."""
-        columns = {"_line": group["_line"]}
-        columns |= {name: texts(group[str(position)], unit, self._forms) for name, (position, unit) in self._texts.items()}
-        columns |= {name: pa.repeat(text, group.num_rows) for name, text in self._constants.items()}
-        given = pa.table(columns)
-        if self._sql is None:
-            return given
-        connection.register("texts", given)
-        typed = connection.sql(self._sql).to_arrow_table()
-        connection.unregister("texts")
-        lines = typed["_line"].to_numpy()
-        if (lines[1:] < lines[:-1]).any():
-            typed = typed.take(pa.array(np.argsort(lines, kind="stable")))
-        for name in self.kept:
-            typed = typed.append_column(name, given[name])
-        return typed
-
-
-def _typing_sql(values: dict[str, str], parsed: list[str]) -> str:
-    """SELECT of the typed values, and of the text of those that are there and could not be read."""
-    typed = ", ".join(f'{sql} AS "{name}"' for name, sql in values.items())
-    text = "".join(f', "{name}" AS "text {name}"' for name in parsed)
-    names = ", ".join(f'"{name}"' for name in values)
-    unread = "".join(f', CASE WHEN "{name}" IS NULL THEN left("text {name}", {VALUE_CHARACTERS}) END AS "unread {name}"' for name in parsed)
-    return f"WITH typed AS (SELECT _line, {typed}{text} FROM texts) SELECT _line, {names}{unread} FROM typed"
-
-
-def _with_currency(value: str, amount: Column | None, has_currency: bool, forms: ValueForms, company_currency: str) -> dict[str, str]:
-    """The expressions of amount and currency where an amount, or its header, names the currency it is in."""
-    money = money_sql('"amount"', forms)
-    if amount is not None and amount.currency:
-        money = f'coalesce({money}, CASE WHEN "amount" IS NOT NULL THEN {literal(amount.currency)} END)'
-    filled, contradicts = currency_sql('"currency"' if has_currency else "CAST(NULL AS VARCHAR)", money, company_currency)
-    return {"amount": f"CASE WHEN NOT {contradicts} THEN {value} END", "currency": filled}
-
-
-def _canonical_changes(given: list[str], crm: Crm, forms: ValueForms) -> dict[str, str]:
-    """The expressions of a field history: fields under canonical names, amounts and days in plain and ISO form."""
-    canonical = {
-        fold(spelling): name
-        for name, spellings in reversed(crm.headers.get("opportunities", {}).items())
-        for group in spellings
-        for spelling in ((group,) if isinstance(group, str) else group)
-    }
-    canonical |= {fold(c.name): c.name for c in EXPORTED["opportunities"].columns}
-    folded = "regexp_replace(lower(\"field\"), '[\\s_-]', '', 'g')"
-    cases = " ".join(f"WHEN {literal(spelling)} THEN {literal(name)}" for spelling, name in canonical.items())
-    named = f'CASE {folded} {cases} ELSE "field" END'
-    plain = {"field": named}
-    for name in ("old_value", "new_value"):
-        if name in given:
-            amount, day = (value_sql(unit, f'trim("{name}")', forms) for unit in ("original_amount", "date"))
-            plain[name] = (
-                f"CASE {named} WHEN 'amount' THEN coalesce(CAST({amount} AS VARCHAR), \"{name}\") "
-                f'WHEN \'expected_close_date\' THEN coalesce(CAST({day} AS VARCHAR), "{name}") ELSE "{name}" END'
-            )
-    return plain
-
-
-def _typed(connection, file: ExportFile, text: TextFile, query: _FileQuery) -> tuple[pa.Table, pa.Table]:
-    """The typed rows of one file in the order of their lines, and their faults."""
-    rows, faults, ragged = [], [], []
-    for group, crooked in _grouped(text.batches(query.positions)):
-        ragged += crooked
+def _typed(connection, file: ExportFile, text: TextFile, query: FileQuery) -> tuple[pa.Table, pa.Table, int]:
+    """The typed rows of one file in the order of their lines, their faults, and how many lines are no rows of the table."""
+    rows, faults, broken, passed_over = [], [], [], 0
+    for group, bad, others in _made_ahead(_grouped(text.batches(query.positions))):
+        broken += bad
+        passed_over += others
         if not group.num_rows:
             continue
         result = query.run(connection, group)
         rows.append(_placed(result, file, query.schema))
         faults += _unread(result, file, query)
-    if ragged:
-        rows.append(_placed(pa.table({"_line": pa.array([r.line for r in ragged], pa.int64())}), file, query.schema))
-        faults.append(_ragged(ragged, file))
+    if broken:
+        rows.append(_placed(pa.table({"_line": pa.array([r.line for r in broken], pa.int64()), "_part": _no_parts(len(broken))}), file, query.schema))
+        faults.append(_broken(broken, file))
     table = pa.concat_tables([query.schema.empty_table(), *rows])
-    bad = pa.concat_tables([FAULTS.empty_table(), *faults])
-    return (table.sort_by("_line") if ragged else table), bad.sort_by([("_line", "ascending"), ("column", "ascending")])
+    unreadable = pa.concat_tables([FAULTS.empty_table(), *faults])
+    ordered = table.sort_by([("_line", "ascending"), ("_part", "ascending")]) if broken else table
+    return ordered, unreadable.sort_by([("_line", "ascending"), ("_part", "ascending"), ("column", "ascending")]), passed_over
 
 
-def _grouped(batches: Iterator[TextBatch]) -> Iterator[tuple[pa.Table, list[RaggedRow]]]:
-    """Batches put together to about 64 MB, which one query types on all threads."""
-    group, ragged, size = [], [], 0
+def _asked(rows: pa.Table, faults: pa.Table, query: FileQuery) -> tuple[pa.Table, list[str]]:
+    """``faults`` with what evidence says of values in undeclared forms, and the questions about whole columns.
+
+    A column with so many of them that its other values may be misread, or its absence would go unnoticed, is a question;
+    single values are set aside, with the evidence beside them.
+    """
+    questions = []
+    for name, unit in query.asked.items():
+        of_column = pc.and_(pc.equal(faults["column"], name), faults["value"].is_valid()).fill_null(False)
+        if not pc.any(of_column).as_py():
+            continue
+        bad = faults.filter(of_column).combine_chunks()
+        texts, lines = (bad[part].combine_chunks() for part in ("value", "_line"))
+        question = QUESTIONS[unit](texts, lines, query.place)
+        if question is None:
+            continue
+        if question.is_about.true_count >= question.share * ((rows.num_rows - rows[name].null_count) + len(texts)):
+            questions.append(f"{bad['_file'][0].as_py()}: {name}: {question.sentence}")
+        expected = pc.if_else(question.is_about, pc.binary_join_element_wise(bad["expected"].combine_chunks(), question.sentence, "; "), bad["expected"])
+        faults = faults.set_column(
+            faults.column_names.index("expected"),
+            "expected",
+            pc.replace_with_mask(faults["expected"].combine_chunks(), of_column.combine_chunks(), expected.combine_chunks()),
+        )
+    return faults, questions
+
+
+def _made_ahead(groups: Iterator[Group]) -> Iterator[Group]:
+    """The groups, each made by another thread while the one before it is typed."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, groups, None)
+        while (group := following.result()) is not None:
+            following = thread.submit(next, groups, None)
+            yield group
+
+
+def _grouped(batches: Iterator[TextBatch]) -> Iterator[Group]:
+    """Batches put together to about 128 MB, which one query types on all threads."""
+    group, broken, size, passed_over = [], [], 0, 0
     for batch in batches:
-        group.append(batch.columns.append_column("_line", batch.lines))
-        ragged += batch.ragged
+        parts = batch.parts if batch.parts is not None else _no_parts(len(batch.lines))
+        group.append(batch.columns.append_column("_line", batch.lines).append_column("_part", parts))
+        broken += batch.broken
         size += group[-1].nbytes
+        passed_over += batch.passed_over
         if size >= _GROUP_BYTES:
-            yield pa.concat_tables(group), ragged
-            group, ragged, size = [], [], 0
+            yield pa.concat_tables(group), broken, passed_over
+            group, broken, size, passed_over = [], [], 0, 0
     if group:
-        yield pa.concat_tables(group), ragged
+        yield pa.concat_tables(group), broken, passed_over
+
+
+def _no_parts(count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(0, pa.int32()), count)
 
 
 def _placed(result: pa.Table, file: ExportFile, schema: pa.Schema) -> pa.Table:
@@ -298,32 +289,26 @@ def _placed(result: pa.Table, file: ExportFile, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _unread(result: pa.Table, file: ExportFile, query: _FileQuery) -> list[pa.Table]:
+def _unread(result: pa.Table, file: ExportFile, query: FileQuery) -> list[pa.Table]:
     """Faults of the values that are there and could not be read, column by column."""
     faults = []
     for name in query.parsed:
         unread = result[f"unread {name}"]
         if unread.null_count < len(unread):
-            bad = pa.table({"_line": result["_line"], "value": unread}).filter(unread.is_valid())
+            bad = pa.table({"_line": result["_line"], "_part": result["_part"], "value": unread}).filter(unread.is_valid())
             code = "unreadable_stage_date" if name.startswith(STAGE_DATE) else f"unreadable_{name}"
-            faults.append(_fault_table(file, bad["_line"], name, code, bad["value"], pa.repeat(query.expected[name], bad.num_rows)))
+            faults.append(_fault_table(file, bad["_line"], name, code, bad["value"], pa.repeat(query.expected[name], bad.num_rows), bad["_part"]))
     return faults
 
 
-def _ragged(rows: list[RaggedRow], file: ExportFile) -> pa.Table:
-    found = ["several rows in one" if r.columns_found is None else f"found {r.columns_found}" for r in rows]
-    expected = [
-        f"{r.columns_expected} columns, {count}"
-        + (f" in lines {r.line} to {r.last_line}: a quote that is not closed may have taken in the rows between" if r.last_line > r.line else "")
-        for r, count in zip(rows, found, strict=True)
-    ]
+def _broken(rows: list[BrokenRow], file: ExportFile) -> pa.Table:
     lines = pa.array([r.line for r in rows], pa.int64())
-    return _fault_table(file, lines, None, "ragged_row", pa.nulls(len(rows), pa.string()), pa.array(expected))
+    return _fault_table(file, lines, None, BROKEN_ROW, pa.nulls(len(rows), pa.string()), pa.array([r.expected for r in rows]), _no_parts(len(rows)))
 
 
-def _fault_table(file: ExportFile, lines, column: str | None, code: str, values, expected) -> pa.Table:
+def _fault_table(file: ExportFile, lines, column: str | None, code: str, values, expected, parts) -> pa.Table:
     count = len(lines)
     return pa.table(
-        [pa.repeat(file.name, count), lines, pa.repeat(pa.scalar(column, pa.string()), count), pa.repeat(code, count), values, expected],
+        [pa.repeat(file.name, count), lines, parts, pa.repeat(pa.scalar(column, pa.string()), count), pa.repeat(code, count), values, expected],
         schema=FAULTS,
     )

@@ -79,12 +79,13 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
     result = win_probabilities(models, open_now, intervals.ends, (choice.method,))[choice.method]
     within = win_probabilities(models, open_now, np.array(DAY_HORIZONS), (choice.method,), horizons_only=True)[choice.method]
     at = standing(record, models, open_now, intervals, as_of, record.members, settings.prior_deals)
+    revenue = revenue_of(result, models, at, draws=settings.draws, seed=settings.seed, shock_sd=shock)
     by_deals = deal_method_choice(scores, settings.seed)
     by_revenue = revenue_method_choice(replayed.accuracy, dict(zip(by_deals["origin"], by_deals["method"])))
     return {
         "win_probability": _win_probability(record, result, within, at.amounts, as_of),
         "win_timing": _win_timing(record, result, intervals),
-        "revenue_forecast": revenue_of(result, models, at, draws=settings.draws, seed=settings.seed, shock_sd=shock),
+        "revenue_forecast": revenue if record.knows_money else revenue.iloc[:0],
         "forecast_baselines": at.baselines,
         "forecast_accuracy": replayed.accuracy,
         "deal_accuracy": deal_accuracy(scores, choice.method, settings.seed),

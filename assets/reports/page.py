@@ -16,7 +16,8 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from assets.reports import page_forecast, page_funnel, page_lists
+from assets.reports import page_behind, page_forecast, page_funnel, page_lists
+from assets.reports.behind import Behind
 from assets.reports.page_figures import SEGMENT_SEPARATOR, Figures, ordered_segments, phrases
 from models.settings import Company, Language
 from quality.tables import PUBLISHED
@@ -40,24 +41,36 @@ TABLES = (
 )
 """The published tables that the page reads."""
 
+PERIOD_TABLES = ("revenue_forecast", *page_funnel.TABLES)
+"""Those that say which periods the page shows."""
+
 SEGMENT_TABLES = ("revenue_forecast", "forecast_baselines", *page_funnel.TABLES)
 """Those that the segment filter applies to."""
 
 _TIMES = ("date", "time")
 
 
-def render_page(tables: Mapping[str, pd.DataFrame], company: Company, as_of: date, language: Language) -> str:
+def first_listed_day(tables: Mapping[str, pd.DataFrame], company: Company, as_of: date) -> date:
+    """The first day of which the page lists what deals did: that of the earliest period that it shows."""
+    figures = Figures(company, company.language, phrases(company.language))
+    held = {name: _conformed(tables.get(name), name) for name in PERIOD_TABLES}
+    starts = [p.start for p in (*page_forecast.forecast_periods(held, as_of, figures), *page_funnel.funnel_periods(held, figures))]
+    return page_behind.first_day(starts, as_of)
+
+
+def render_page(tables: Mapping[str, pd.DataFrame], company: Company, as_of: date, language: Language, behind: Behind | None = None) -> str:
     """The report page as the text of an HTML file.
 
     ``tables`` are the published tables of one as-of date by name, in the columns of their contracts; a missing or
-    empty one leaves its section with one line that says why. ``language`` may differ from the company's own. Equal
+    empty one leaves its section with one line that says why. ``behind`` are the rows behind the numbers, which otherwise
+    lead nowhere. ``language`` may differ from the company's own. Equal
     input gives equal text. Raises `KeyError` naming the column where a table lacks one of its contract.
     """
-    figures = Figures(company, language, phrases(language))
+    figures = Figures(company, language, phrases(language), behind.people if behind else {}, page_behind.accounts(behind))
     held = {name: _conformed(tables.get(name), name) for name in TABLES}
     missing = [name for name in TABLES if name not in tables]
     return _template().render(
-        t=figures.say, figures=figures, company=company, language=language, as_of=as_of, missing=missing, **_sections(held, as_of, figures)
+        t=figures.say, figures=figures, company=company, language=language, as_of=as_of, missing=missing, **_sections(held, as_of, figures, behind)
     )
 
 
@@ -76,7 +89,7 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html.j2")
 
 
-def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures) -> dict:
+def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures, behind: Behind | None) -> dict:
     """Everything the template shows, by section."""
     periods = page_forecast.forecast_periods(tables, as_of, figures)
     funnel_periods = page_funnel.funnel_periods(tables, figures)
@@ -87,7 +100,7 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures)
     wins = page_funnel.win_grid(tables, funnel_periods, segments, figures)
     records = page_forecast.track_record(tables)
     stalled, stalled_amount = page_lists.stalled_deals(tables, figures)
-    findings, checked = page_lists.findings(tables, figures)
+    findings, checked = page_lists.findings(tables, lambda table, code: page_behind.found_rows(behind, table, code, figures), figures)
     headline = [p for p in periods if p.kind in ("month", "quarter") and not p.is_over]
     return {
         "periods": periods,
@@ -112,9 +125,16 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures)
         "deals_of": {p.row: page_lists.deals_of_period(tables, p, figures) for p in headline},
         "stalled": stalled,
         "stalled_amount": stalled_amount,
+        "stalled_by_signal": page_lists.stalled_by_signal(tables, figures),
         "findings": findings,
         "checked": checked,
         "rejected": page_lists.rejected(tables, figures),
+        "has_behind": behind is not None,
+        "money": page_behind.money_sentences(behind, figures),
+        "bounds": page_behind.bounds,
+        "closed": page_behind.closed_deals(behind, funnel_periods[0] if funnel_periods else None, figures),
+        "moved": page_behind.moved_deals(behind, funnel_periods[0] if funnel_periods else None, figures),
+        "behind_data": page_behind.data(behind, funnel_periods, segments, figures),
         "run": page_lists.newest_run(tables, figures),
         "filter": _filter(segments, cut, figures),
         "data": {"forecast": forecast.data(), "stages": stages.data(), "wins": wins.data(), "separator": SEGMENT_SEPARATOR},
@@ -154,7 +174,7 @@ def _filter(segments: list[tuple[str, str]], cut: dict[str, int], figures: Figur
     """What the segment filter offers: per dimension its name, its members in order, and a note where it was cut."""
     members: dict[str, list[dict[str, str]]] = {}
     for dimension, member in segments:
-        members.setdefault(dimension, []).append({"member": member, "name": figures.member(member)})
+        members.setdefault(dimension, []).append({"member": member, "name": figures.member(member, dimension)})
     return {
         "dimensions": [{"dimension": d, "name": figures.name("dimension", d)} for d in members],
         "members": members,

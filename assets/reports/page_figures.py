@@ -6,8 +6,9 @@ not: which figures are shown (page_*.py) and how they look (templates).
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ SEGMENT_SEPARATOR = "\u001f"
 """Joins dimension and member in the page's data; it cannot occur in either."""
 
 
+@cache
 def phrases(language: Language) -> dict[str, str]:
     """Every phrase of the page in one language, by key (phrases.yaml)."""
     text = (Path(__file__).parent / "phrases.yaml").read_text(encoding="utf-8")
@@ -37,11 +39,16 @@ def phrases(language: Language) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Figures:
-    """Writes values in one language for one company; whatever is missing is written as `NONE`."""
+    """Writes values in one language for one company; whatever is missing is written as `NONE`.
+
+    ``people``: names of owners by id; ``accounts``: names of customers by opportunity; what has no name stands by its id.
+    """
 
     company: Company
     language: Language
     words: Mapping[str, str]
+    people: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, str] = field(default_factory=dict)
 
     def say(self, key: str, **values: object) -> str:
         """The phrase ``key`` with its placeholders filled; an unknown key is a KeyError."""
@@ -50,6 +57,15 @@ class Figures:
     def name(self, kind: str, code: str) -> str:
         """The name of a code (``method``, ``signal``, ``reason`` …), or the code itself in plain words where it has none."""
         return self.words.get(f"{kind}.{code}", code.replace("_", " "))
+
+    def column(self, name: str) -> str:
+        """An exported column: its canonical name in English, by which a person maps it; a Chinese word in Chinese."""
+        return self.words.get(f"column.{name}", name)
+
+    def instant(self, utc: pd.Timestamp) -> str:
+        """An instant in the company's zone: ``21 Nov 2025 08:34 (Asia/Shanghai)``."""
+        local = utc.tz_localize("UTC").tz_convert(self.company.time_zone)
+        return f"{self.day(local)} {local:%H:%M} ({self.company.time_zone})"
 
     def amount(self, value: float | None) -> str:
         """An amount with its currency: ``CNY 1.23 M``, ``1,234.5 万元``."""
@@ -142,8 +158,10 @@ class Figures:
         """Keys of the open stages in the order of the configuration."""
         return [self.company.stage_key(p, s.key) for p in self.company.pipelines for s in p.stages]
 
-    def member(self, member: str) -> str:
-        """The name of a segment member as shown."""
+    def member(self, member: str, dimension: str = "all") -> str:
+        """The name of a segment member as shown: an owner's with his id behind it."""
+        if dimension == "owner" and member in self.people:
+            return self.say("filter.person", name=self.people[member], id=member)
         return self.words[f"member.{member}"] if member in ("all", "unassigned") else member
 
     @property

@@ -17,12 +17,14 @@ PARTS = ("won", "open_pipeline", "new_business")
 BASELINES = ("weighted_pipeline", "run_rate", "same_period_last_year", "crm_probability")
 KINDS = ("month", "quarter", "week")
 LEADS = (1, 2, 3)
+MONTHS_PER_QUARTER = 3
 
 _TEXTS = (
     "mean",
     "mean_cell",
     "range",
     "target",
+    "target_note",
     "gap",
     "gap_class",
     "attainment",
@@ -50,6 +52,7 @@ _VISIBLE = ("target_seen", *(f"{m}_seen" for m in BASELINES))
 BLANKS = {
     **dict.fromkeys(_TEXTS, NONE),
     "gap_class": "",
+    "target_note": "",
     **dict.fromkeys(_LENGTHS, "0%"),
     **dict.fromkeys(_VISIBLE, "hidden"),
 }
@@ -64,6 +67,7 @@ class Period:
     start: pd.Timestamp
     name: str
     is_current: bool
+    is_next: bool
     is_over: bool
 
 
@@ -71,7 +75,7 @@ def forecast_periods(tables: Mapping[str, pd.DataFrame], as_of: date, figures: F
     """The periods of the company's forecast: months, then quarters, then weeks, each in order of time.
 
     Current is, of each kind, the one that holds the first instant after the as-of date: at a month's last day that
-    month is over and the next one is current.
+    month is over and the next one is current. ``is_next`` tells that it has not begun at the as-of date.
     """
     forecast = tables["revenue_forecast"]
     company = forecast[(forecast["dimension"] == "all") & (forecast["component"] == "total")]
@@ -84,6 +88,7 @@ def forecast_periods(tables: Mapping[str, pd.DataFrame], as_of: date, figures: F
             start=start,
             name=figures.period(kind, start),
             is_current=start <= now and last_day(kind, start) >= now.date(),
+            is_next=start == now,
             is_over=last_day(kind, start) < now.date(),
         )
         for kind in KINDS
@@ -121,12 +126,22 @@ def _side_by_side(frame: pd.DataFrame, key: list[str], names: str, values: str, 
 
 
 def _targets(figures: Figures) -> pd.DataFrame:
+    """The targets of bookings; that of a quarter without one of its own is the sum of its months' where all have one.
+
+    ``is_sum`` tells these.
+    """
     columns = ["period_kind", "period_start", "dimension", "member", "target"]
     rows = [t.model_dump() for t in figures.company.targets if t.metric == "bookings"]
     frame = pd.DataFrame(rows, columns=columns)
-    return frame.assign(period_start=pd.to_datetime(frame["period_start"]).astype("datetime64[us]"), target=frame["target"].astype(float)).drop_duplicates(
-        columns[:-1], keep="last"
-    )
+    frame = frame.assign(period_start=pd.to_datetime(frame["period_start"]).astype("datetime64[us]"), target=frame["target"].astype(float))
+    own = frame.drop_duplicates(columns[:-1], keep="last").assign(is_sum=False)
+    months = own[own["period_kind"] == "month"]
+    into_quarter = (months["period_start"].dt.month - figures.company.fiscal_year_start_month) % 3
+    first = months["period_start"].dt.to_period("M") - into_quarter.to_numpy()
+    quarters = months.assign(period_kind="quarter", period_start=first.dt.to_timestamp().astype("datetime64[us]"), is_sum=True)
+    summed = quarters.groupby([*columns[:-1], "is_sum"], as_index=False).agg(target=("target", "sum"), months=("target", "size"))
+    whole = summed.loc[summed["months"] == MONTHS_PER_QUARTER, own.columns]
+    return pd.concat([own, whole], ignore_index=True).drop_duplicates(columns[:-1], keep="first")
 
 
 def _written(measured: pd.DataFrame, figures: Figures) -> pd.DataFrame:
@@ -144,6 +159,14 @@ def _written(measured: pd.DataFrame, figures: Figures) -> pd.DataFrame:
         "mean_cell": m["mean"].map(figures.amount_cell),
         "range": _joined(low, high, figures),
         "target": target.map(figures.amount_cell),
+        "target_note": pd.Series(
+            [
+                figures.say(f"headline.no_target_{kind}") if is_missing(aim) else figures.say("headline.summed_target") if summed is True else ""
+                for kind, aim, summed in zip(m["period_kind"], target, m["is_sum"], strict=True)
+            ],
+            index=m.index,
+            dtype=object,
+        ),
         "gap": gap.map(figures.signed_amount),
         "gap_class": gap.map(lambda value: "" if is_missing(value) else "short" if value < 0 else "made"),
         "attainment": attainment.map(figures.share),

@@ -13,12 +13,11 @@ from assets.reports.page_figures import NONE, Figures, Grid, grid, percentages
 
 TABLES = ("stage_conversion", "stage_dwell", "funnel_flow", "win_rates")
 
+ENTRIES = ("entered_new", "entered_advanced", "entered_regressed", "entered_reopened")
+
 FLOWS = (
     "opening",
-    "entered_new",
-    "entered_advanced",
-    "entered_regressed",
-    "entered_reopened",
+    *ENTRIES,
     "advanced",
     "regressed",
     "won",
@@ -36,11 +35,13 @@ STAGE_BLANKS = {
     **dict.fromkeys((f"flow_{name}" for name in FLOWS), NONE),
     "closing_amount": NONE,
     "template": NONE,
+    "template_class": "",
 }
 
 WIN_BLANKS = {
     **dict.fromkeys(("win_rate", "win_interval", "closed", "won_amount", "mean_amount", "cycle", "velocity", "created"), NONE),
     "win_class": "",
+    "won_class": "",
 }
 
 
@@ -101,6 +102,7 @@ def win_grid(tables: Mapping[str, pd.DataFrame], periods: list[FunnelPeriod], se
         velocity=rates["velocity"].map(figures.amount),
         created=rates["created"].map(figures.count),
         win_class=_small(closed, figures),
+        won_class=_small(rates["won"], figures),
     )
     return grid(written, segments, [funnel_row(p) for p in periods], WIN_BLANKS)
 
@@ -161,6 +163,7 @@ def _written_flow(f: pd.DataFrame, figures: Figures) -> pd.DataFrame:
         **{f"flow_{name}": f[name].map(figures.count) for name in FLOWS},
         closing_amount=f["closing_amount"].map(figures.amount_cell),
         template=f["template_conversion"].map(figures.rate),
+        template_class=_small(f["opening"] + f[list(ENTRIES)].sum(axis="columns") - f["lost"], figures),
     )
 
 

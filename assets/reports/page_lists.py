@@ -1,12 +1,12 @@
 """The lists on the report page: open deals, stalled deals, findings on the data, rejected rows, what was left out.
 
 What belongs here: choosing the first rows of a published list and putting codes into words. What does not: scoring
-or ranking beyond the order given here. Deals stand by their id, people by their owner id, as in the tables.
+or ranking beyond the order given here. Deals and people stand by their ids, as in the tables; their names are added where they are shown.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -28,7 +28,11 @@ EXPECTATION_FORMS = {
     "unreadable": r"unreadable_(.+)",
     "out_of_range": r"(.+)_out_of_range",
     "not_allowed": r"(.+)_not_allowed",
+    "format": r"(.+)_format",
 }
+
+GRAVITY = ("zombie", "stage_overtime", "not_updated_7d")
+"""Signals of stalling, the gravest first."""
 
 SEVERITY_ORDER = {"critical": 0, "reject": 1, "warning": 2}
 
@@ -138,6 +142,22 @@ def stalled_deals(tables: Mapping[str, pd.DataFrame], figures: Figures) -> tuple
     return Listing(rows, len(by_deal)), figures.say("stalled.amount_unknown") if is_missing(amount) else figures.amount(float(amount))
 
 
+def stalled_by_signal(tables: Mapping[str, pd.DataFrame], figures: Figures) -> list[str]:
+    """How many deals of what known amount show each signal, every deal counted once, at its gravest signal."""
+    risks = tables["risk_list"]
+    gravest = risks.assign(order=risks["signal"].map(GRAVITY.index)).sort_values(["order", "opportunity_id"], kind="stable").drop_duplicates("opportunity_id")
+    return [
+        figures.say(
+            "headline.stalled_part",
+            signal=figures.name("signal", signal),
+            n=figures.count(len(deals)),
+            amount=figures.say("stalled.amount_unknown") if deals["amount"].isna().all() else figures.amount(float(deals["amount"].sum())),
+        )
+        for signal in GRAVITY
+        if len(deals := gravest[gravest["signal"] == signal])
+    ]
+
+
 def _signal(signal: dict, figures: Figures) -> dict:
     """A signal's name, evidence and action; the table words the latter two in the company's own language."""
     return {
@@ -147,20 +167,29 @@ def _signal(signal: dict, figures: Figures) -> dict:
     }
 
 
-def findings(tables: Mapping[str, pd.DataFrame], figures: Figures) -> tuple[Listing, int]:
-    """Expectations that failed, the severest and then the largest amount first; and how many were checked."""
+def findings(tables: Mapping[str, pd.DataFrame], rows_of: Callable[[str, str], list[dict]], figures: Figures) -> tuple[Listing, int]:
+    """Expectations that failed, the severest and then the largest amount first; and how many were checked.
+
+    ``rows_of`` gives the first rows behind a finding by table and code.
+    """
     quality = tables["data_quality"]
     failed = quality[quality["failed"] > 0]
     failed = failed.assign(order=failed["severity"].map(SEVERITY_ORDER)).sort_values(
         ["order", "amount_touched", "failed", "table_name", "expectation"], ascending=[True, False, False, True, True], kind="stable"
     )
-    return Listing([_finding(finding, figures) for finding in failed.head(SHOWN_FINDINGS).to_dict("records")], len(failed)), len(quality)
+    shown = failed.head(SHOWN_FINDINGS).to_dict("records")
+    rows = [
+        {**_finding(finding, figures), "number": number, "rows": rows_of(finding["table_name"], finding["expectation"])}
+        for number, finding in enumerate(shown, start=1)
+    ]
+    return Listing(rows, len(failed)), len(quality)
 
 
 def _finding(finding: dict, figures: Figures) -> dict:
     unknown = int(finding["amount_unknown"])
     return {
         "table": figures.name("table", finding["table_name"]),
+        "table_name": finding["table_name"],
         "code": finding["expectation"],
         "expected": _expected(finding["expectation"], finding["meaning"], figures),
         "severity": finding["severity"],
@@ -192,10 +221,12 @@ def rejected(tables: Mapping[str, pd.DataFrame], figures: Figures) -> Listing:
 
 def _rejection(reason: dict, figures: Figures) -> str:
     """Why a row was rejected: the expectation it failed, with its column."""
-    code = reason["code"]
-    words = _expected(code, reason.get("expected"), figures)
+    words = _expected(reason["code"], reason.get("expected"), figures)
     column = reason.get("column")
-    return words if not column or column in words else figures.say("quality.reason", words=words, column=column)
+    if not column:
+        return words
+    name = figures.column(column)
+    return words if name in words else figures.say("quality.reason", words=words, column=name)
 
 
 def _expected(code: str, meaning: str | None, figures: Figures) -> str:
@@ -209,7 +240,7 @@ def _expected(code: str, meaning: str | None, figures: Figures) -> str:
         return figures.say(f"expectation.{code}")
     for form, pattern in EXPECTATION_FORMS.items():
         if match := re.fullmatch(pattern, code):
-            return figures.say(f"expectation_form.{form}", column=match[1])
+            return figures.say(f"expectation_form.{form}", column=figures.column(match[1]))
     return meaning or code.replace("_", " ")
 
 
@@ -235,7 +266,7 @@ def newest_run(tables: Mapping[str, pd.DataFrame], figures: Figures) -> Run | No
     read = int(run["rows_read"])
     return Run(
         run_id=run["run_id"],
-        finished_at=f"{figures.day(run['finished_at'])} {run['finished_at']:%H:%M} UTC",
+        finished_at=figures.instant(run["finished_at"]),
         read=figures.count(read),
         parts=[
             {"name": part, "count": figures.count(run[f"rows_{part}"]), "share": run[f"rows_{part}"] / read if read else 0.0}

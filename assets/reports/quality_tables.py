@@ -24,7 +24,7 @@ LARGEST_AMOUNT = EXPORTED["opportunities"].columns["amount"].info["maximum"]
 
 DERIVED = {
     "opportunities": ("pipeline_key", "stage_key", "status", "amount_reporting"),
-    "stage_history": ("pipeline_key", "stage_key", "stage_kind", "amount_reporting"),
+    "stage_history": ("pipeline_key", "stage_key", "stage_kind", "previous_stage_key", "amount_reporting"),
     "field_history": ("old_amount", "new_amount", "old_date", "new_date"),
 }
 """Columns that judging adds to a table besides its own, its rules' and those that every exported row carries."""
@@ -42,29 +42,43 @@ def _exported_inputs() -> dict[str, dg.AssetIn]:
 
 
 def meanings(company: Configuration, names: Iterable[str]) -> pd.DataFrame:
-    """What each code of each table expects, in words: table_name, code, meaning."""
-    rows = [(name, e.code, e.meaning) for name in names for e in expected_of(company, name)]
-    return pd.DataFrame(rows, columns=["table_name", "code", "meaning"])
+    """What each code of each table expects: table_name, code, column_name (null where it spans columns), meaning, remedy."""
+    rows = [(name, e.code, None if e.kind == "true" else e.column, e.meaning, e.remedy) for name in names for e in expected_of(company, name)]
+    return pd.DataFrame(rows, columns=["table_name", "code", "column_name", "meaning", "remedy"]).astype({"column_name": "str"})
 
 
 def rejected_rows_sql(names: Iterable[str]) -> str:
-    """SELECT of every rejected row of the named tables, by the contract rejected_rows."""
+    """SELECT of every rejected row of the named tables, by the contract rejected_rows.
+
+    A row without an owner of its own is its opportunity's owner's to mend: that of the accepted version, else of any.
+    """
     selects = " UNION ALL ".join(_rejected_of(name) for name in names)
     return f"""
     WITH rejected AS ({selects}),
+    owners AS (
+        SELECT opportunity_id, coalesce(max(owner_id) FILTER (_verdict = 'accepted'), max(owner_id)) AS owner_id
+        FROM exported_opportunities
+        GROUP BY opportunity_id
+    ),
     explained AS (
         SELECT
-            r.export, r.line, r.table_name, r.opportunity_id, r.owner_id, r.amount, c.code,
+            r.export, r.line, r.table_name, r.opportunity_id, coalesce(r.owner_id, o.owner_id) AS owner_id, r.amount, c.code,
+            CASE WHEN starts_with(c.code, 'unreadable_') AND m.code IS NULL THEN substr(c.code, length('unreadable_') + 1) ELSE m.column_name END AS "column",
             coalesce(m.meaning, CASE WHEN c.code = 'ragged_row' THEN 'the row has as many fields as the header'
-                ELSE 'the value can be read in one of the declared forms' END) AS expected
-        FROM rejected AS r, unnest(r.codes) AS c(code)
+                ELSE 'the value can be read in one of the declared forms' END) AS expected,
+            coalesce(m.remedy, CASE WHEN c.code = 'ragged_row' THEN 'put a value that holds the delimiter into quotes, and export it again'
+                ELSE 'correct the value at the source, or declare its form in the configuration' END) AS remedy
+        FROM rejected AS r
+        CROSS JOIN unnest(r.codes) AS c(code)
+        LEFT JOIN owners AS o ON o.opportunity_id = r.opportunity_id
         LEFT JOIN meanings AS m ON m.table_name = r.table_name AND m.code = c.code
     ),
     listed AS (
         SELECT
-            export, line, table_name, any_value(opportunity_id) AS opportunity_id,
-            CAST(to_json(list(struct_pack(code := code, expected := expected) ORDER BY code)) AS VARCHAR) AS reasons,
-            any_value(owner_id) AS owner_id, any_value(amount) AS amount
+            -- One line may make several rows; it is listed once.
+            export, line, table_name, min(opportunity_id) AS opportunity_id,
+            CAST(to_json(list_sort(list(DISTINCT struct_pack(code := code, "column" := "column", expected := expected, remedy := remedy)))) AS VARCHAR) AS reasons,
+            min(owner_id) AS owner_id, min(amount) AS amount
         FROM explained
         GROUP BY export, line, table_name
     )
@@ -107,7 +121,7 @@ def rejected_rows(
 def set_aside_values(company: dg.ResourceParam[Configuration], **exported: Parquet) -> Query:
     tables = {name: handle for name, handle in exported.items() if name.removeprefix("exported_") in company.exports.tables}
     selects = " UNION ALL ".join(
-        f"""SELECT _file AS export, _line AS line, s."column" AS column_name, '{name.removeprefix("exported_")}' AS table_name,
+        f"""SELECT DISTINCT _file AS export, _line AS line, s."column" AS column_name, '{name.removeprefix("exported_")}' AS table_name,
             coalesce(s."value", '') AS value, s.expected AS reason
         FROM {name}, unnest(_set_aside) AS u(s) WHERE _verdict <> 'rejected'"""
         for name in tables

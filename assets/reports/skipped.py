@@ -11,9 +11,11 @@ import pandas as pd
 
 from assets.exports.settings import Configuration
 from assets.query import Engine, Parquet, Query
+from assets.reports.page_figures import phrases
 from models.settings import Language
+from quality.tables import EXPORTED
 
-_NEEDED_FOR: dict[str, dict[Language, str]] = {
+_LACKING: dict[str, dict[Language, str]] = {
     "stage_history": {
         "en": "stage history: entries are derived from dates of the opportunities or from successive snapshots",
         "zh": "阶段历史：阶段进入时间由商机自身日期或多次导出的差异推得",
@@ -22,20 +24,46 @@ _NEEDED_FOR: dict[str, dict[Language, str]] = {
         "en": "changes of amounts and expected close dates: each holds its present value throughout",
         "zh": "金额与预计成交日期的变化：全程按当前值计",
     },
-    "owners": {"en": "teams and unknown owners", "zh": "团队与未知负责人"},
-    "activities": {"en": "follow-up cadence and days without activity", "zh": "跟进频率与无活动天数"},
-    "leads": {"en": "lead conversion", "zh": "线索转化率"},
-    "contact_roles": {"en": "decision-chain coverage", "zh": "决策链覆盖率"},
+    "owners": {"en": "teams, names and unknown owners", "zh": "团队、姓名与未知负责人"},
+    "activities": {"en": "days without activity", "zh": "无活动天数"},
+    "accounts": {"en": "names of customers", "zh": "客户名称"},
     "targets": {"en": "attainment and gap to target", "zh": "目标完成率与差距"},
-    "forecast_calls": {"en": "people's own calls beside the forecast", "zh": "销售自报预测"},
-    "payments": {"en": "collection rate", "zh": "回款率"},
-    "satisfaction": {"en": "customer satisfaction", "zh": "客户满意度"},
-    "assessments": {"en": "health score and grade", "zh": "健康度与分级"},
-    "milestones": {"en": "stage gates", "zh": "阶段准入检查"},
 }
+"""What is not there without an optional table, of what is built."""
+
+NOT_BUILT: dict[Language, tuple[str, ...]] = {
+    "en": (
+        "lead conversion and lead scores",
+        "response times and follow-up cadence",
+        "health score, fit and grade",
+        "decision-chain coverage",
+        "stage gates",
+        "people's own calls beside the forecast",
+        "collection rate",
+        "customer satisfaction",
+        "bottlenecks and comparison of owners",
+    ),
+    "zh": (
+        "线索转化与评分",
+        "响应时间与跟进频率",
+        "健康度、匹配度与分级",
+        "决策链覆盖率",
+        "阶段准入检查",
+        "销售自报预测",
+        "回款率",
+        "客户满意度",
+        "瓶颈与负责人对比",
+    ),
+}
+"""What no run computes yet, whatever is exported."""
+
+USED = ("opportunities", "stage_history", "field_history", "owners", "activities", "accounts", "targets", "exchange_rates")
+"""Exported tables that some number or name comes from; the others are read and checked and go no further."""
 
 _SENTENCES: dict[str, dict[Language, tuple[str, str]]] = {
-    "absent": {"en": ("{what}", "no {table} export"), "zh": ("{what}", "没有 {table} 导出")},
+    "absent": {"en": ("{what}", "no {table} export"), "zh": ("{what}", "没有导出{table}")},
+    "not_built": {"en": ("{what}", "not built yet, whatever is exported"), "zh": ("{what}", "尚未实现，与导出内容无关")},
+    "unused": {"en": ("{what}", "read and checked, and used for no number yet"), "zh": ("{what}", "已读取并检查，但尚未用于任何数字")},
     "note": {"en": ("reading", "{note}"), "zh": ("读取", "{note}")},
     "stale": {
         "en": ("anything that happened after {date}", "the newest export is {days} days older than the as-of date"),
@@ -77,8 +105,8 @@ _SENTENCES: dict[str, dict[Language, tuple[str, str]]] = {
         "zh": ("{deals} 个赢单的收入", "金额未知；计入赢单数，不计入金额"),
     },
     "forecast_changes": {
-        "en": ("what changed in the mean forecast, by cause", "not built yet; forecast_changes has the changes of the open pipeline"),
-        "zh": ("预测均值变化的原因分解", "尚未实现；forecast_changes 给出在途商机的变化"),
+        "en": ("what changed in the mean forecast, by cause", "not built yet; the table forecast_changes has the changes of the open pipeline"),
+        "zh": ("预测均值变化的原因分解", "尚未实现；数据表 forecast_changes 给出在途商机的变化"),
     },
 }
 
@@ -123,11 +151,15 @@ def skipped(company: Configuration, notes: list[str], as_of: date, newest_export
         what, why = _SENTENCES[key][company.language]
         return {"what": what.format(**figures), "why": why.format(**figures)}
 
+    words, separator = phrases(company.language), {"en": ", ", "zh": "、"}[company.language]
+    configured = company.exports.tables
     found = [
-        say("absent", what=what[company.language], table=name)
-        for name, what in _NEEDED_FOR.items()
-        if name not in company.exports.tables and not (name == "targets" and company.targets)
+        say("absent", what=what[company.language], table=words[f"table.{name}"])
+        for name, what in _LACKING.items()
+        if name not in configured and not (name == "targets" and company.targets)
     ]
+    unused = [words[f"table.{name}"] for name in EXPORTED if name in configured and name not in USED]
+    found += [say("unused", what=separator.join(unused))] if unused else []
     found += [say("note", note=note) for note in notes]
     age_days = (as_of - newest_export).days
     if age_days >= company.thresholds.stale_export_days:
@@ -142,4 +174,4 @@ def skipped(company: Configuration, notes: list[str], as_of: date, newest_export
         counts |= {"vanished_open": 0, "vanished_deleted": engine.arrow(Query(_VANISHED_SQL, seen)).to_pylist()[0]["deals"]}
     began = engine.arrow(Query(_BEGINNING_SQL, {"stage_visits": tables["stage_visits"]})).to_pylist()[0]["day"]
     found += [say(key, deals=deals, all_deals=all_deals, date=began) for key, deals in counts.items() if deals]
-    return [*found, say("forecast_changes")]
+    return [*found, say("not_built", what=separator.join(NOT_BUILT[company.language])), say("forecast_changes")]

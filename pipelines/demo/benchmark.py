@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from models.simulated_world import DEMO, Team, World
 from models.simulator import simulate
 from pipelines.demo import CONFIGURATION, EXPORTS, configuration_text, salesforce
+from pipelines.demo.sellers import seller_probabilities
 
 DEALS_PER_OWNER = 2_000
 OPTIMISTIC_CLOSE_DAYS = 40.0
@@ -43,7 +44,7 @@ def write_benchmark(folder: Path, deals: int, seed: int) -> Path:
     world = benchmark_world(deals)
     company = simulate(world, seed)
     history = salesforce.with_unmoved_rows(company.stage_history, company.field_history)
-    opportunities = company.opportunities.assign(markup="")
+    opportunities = company.opportunities.assign(markup="", crm_probability=seller_probabilities(company.opportunities, seed))
     _write(
         exports / "Opportunity.csv",
         (salesforce.opportunity_rows(rows, company.accounts) for rows in _slices(opportunities)),

@@ -5,7 +5,7 @@ What belongs here: the Chinese form of canonical frames. What does not: what is 
 
 import pandas as pd
 
-from pipelines.demo.names import CATEGORIES, CHINESE, PROBABILITIES, STAGES, account_names, ids_in_chinese, in_chinese, people_names
+from pipelines.demo.names import CATEGORIES, CHINESE, STAGES, account_names, ids_in_chinese, in_chinese, people_names
 from pipelines.demo.sheet import XLSX, Sheet
 
 GB18030, UTF8_BOM = "gb18030", "utf-8-sig"
@@ -72,7 +72,7 @@ def _opportunities(rows: pd.DataFrame, account: pd.Series) -> pd.DataFrame:
         stage=_stage(rows["stage"]),
         outcome=outcome,
         amount=_wan(rows["amount"]),
-        crm_probability=rows["stage"].map(PROBABILITIES).astype("Int64").astype("str") + "%",
+        crm_probability=rows["crm_probability"].astype("Int64").astype("str") + "%",
         forecast_category=rows["stage"].map(CATEGORIES),
         created_at=_time_in_words(rows["created_at"]),
         updated_at=_time_in_words(rows["updated_at"]),

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from models.simulator import SimulatedCompany
+from pipelines.demo.names import PROBABILITIES
+from pipelines.demo.sellers import seller_probabilities
 
 REJECTED, SUPERSEDED, ACCEPTED, SET_ASIDE = "rejected", "superseded", "accepted", "value_set_aside"
 """Verdicts: of a row rejected or superseded; accepted, the codes being warnings; accepted without one value."""
@@ -94,7 +96,9 @@ class _Planting:
         self._rng = np.random.default_rng(seed)
         self._end = pd.Timestamp(company.world.end)
         self._frames = {
-            "opportunities": company.opportunities.assign(is_deleted=False, currency="CNY", markup=""),
+            "opportunities": company.opportunities.assign(
+                is_deleted=False, currency="CNY", markup="", crm_probability=seller_probabilities(company.opportunities, seed)
+            ),
             "stage_history": company.stage_history.copy(),
             "field_history": company.field_history.copy(),
             "activities": company.activities.copy(),
@@ -256,7 +260,8 @@ class _Planting:
         rows = self._frames["opportunities"].loc[labels]
         first = self._company.stage_history.drop_duplicates("opportunity_id").set_index("opportunity_id").loc[rows["opportunity_id"]]
         then = {column: first[column].to_numpy() for column in ("stage", "amount", "expected_close_date", "owner_id")}
-        return rows.assign(**then, updated_at=rows["created_at"], closed_at=pd.NaT, is_closed=False, is_won=False, loss_reason=None)
+        proposed = first["stage"].map(PROBABILITIES).to_numpy()
+        return rows.assign(**then, crm_probability=proposed, updated_at=rows["created_at"], closed_at=pd.NaT, is_closed=False, is_won=False, loss_reason=None)
 
     def _like(self, table: str, count: int, among: pd.Series | None = None) -> pd.DataFrame:
         return self._frames[table].loc[self._any(table, count, among)]

@@ -18,7 +18,7 @@ STAGES = {
 """Spellings of each stage of `models.simulated_world.DEMO`, in the English and the Chinese exports."""
 
 PROBABILITIES = {"first_contact": 10, "need_confirmed": 25, "proposal": 50, "negotiation": 70, "awaiting_signature": 90, "won": 100, "lost": 0}
-"""Per cent that the CRM shows for each stage."""
+"""Per cent that the CRM proposes for each stage; sellers enter others (sellers.py)."""
 
 CATEGORIES = {
     "first_contact": "Pipeline",

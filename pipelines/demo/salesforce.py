@@ -6,7 +6,7 @@ What belongs here: the English form of canonical frames. What does not: what is 
 import numpy as np
 import pandas as pd
 
-from pipelines.demo.names import CATEGORIES, PROBABILITIES, STAGES, account_names, people_names
+from pipelines.demo.names import CATEGORIES, STAGES, account_names, people_names
 from pipelines.demo.sheet import Sheet
 
 TIME_ZONE = "Asia/Shanghai"
@@ -55,7 +55,7 @@ def opportunity_rows(rows: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame
             "stage": _stage(rows["stage"]),
             "amount": _amount(rows["amount"]),
             "currency": "CNY",
-            "crm_probability": rows["stage"].map(PROBABILITIES).astype("Int64").astype("str"),
+            "crm_probability": rows["crm_probability"].astype("Int64").astype("str"),
             "close_date": _date(rows["expected_close_date"]),
             "opportunity_type": rows["opportunity_type"],
             "source": rows["source"],

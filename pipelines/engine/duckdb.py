@@ -31,7 +31,8 @@ class DuckDB:
     """Runs one query at a time in one in-memory database, spilling into ``spill`` when memory is short."""
 
     def __init__(self, spill: Path, threads: int = THREADS, memory_limit: str = MEMORY_LIMIT):
-        settings = {"threads": threads, "memory_limit": memory_limit, "temp_directory": str(spill)}
+        # Every table is read once or twice, so that keeping Parquet in memory besides would only take it from others.
+        settings = {"threads": threads, "memory_limit": memory_limit, "temp_directory": str(spill), "enable_external_file_cache": False}
         self._database = duckdb.connect(":memory:", config=settings)
 
     @contextmanager

@@ -69,6 +69,20 @@ _DUCKDB_TYPES = {
     "flag": "BOOLEAN",
 }
 
+_ARROW_TYPES = {
+    "amount": pa.decimal128(18, 2),
+    "original_amount": pa.decimal128(18, 2),
+    "count": pa.int64(),
+    "position": pa.int32(),
+    "share": pa.float64(),
+    "ratio": pa.float64(),
+    "days": pa.float64(),
+    "number": pa.float64(),
+    "date": pa.date32(),
+    "time": pa.timestamp("us"),
+    "flag": pa.bool_(),
+}
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -139,6 +153,11 @@ def table(metadata: sa.MetaData, name: str, comment: str, *columns: sa.Column, r
 def duckdb_type(declared: sa.Column) -> str:
     """The DuckDB type that stores a declared column."""
     return _DUCKDB_TYPES.get(declared.info["unit"], "VARCHAR")
+
+
+def arrow_type(declared: sa.Column) -> pa.DataType:
+    """The Arrow type that holds a declared column in memory."""
+    return _ARROW_TYPES.get(declared.info["unit"], pa.string())
 
 
 def key_columns(declared: sa.Table) -> list[str]:

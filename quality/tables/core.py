@@ -98,6 +98,7 @@ parameters = table(
     column("audit_sample_share", "share", "Share of each owner's open opportunities to check by hand every week", required=True),
     column("vanished", "label", "What became of open opportunities that the newest export lacks", required=True, values=("open", "deleted")),
     column("language", "label", "Language of the reports", required=True, values=("en", "zh")),
+    column("mask_owners", "flag", "Names of owners are masked", required=True),
 )
 
 opportunity_versions = table(

@@ -3,8 +3,8 @@
 What belongs here: one table per kind of export, with the rules that a row must satisfy to be trusted.
 What does not: any CRM's own headers (assets/exports/crm) and anything computed.
 
-Besides the declared columns every exported row carries ``_file``, ``_line``, ``_snapshot`` (the file's date, or
-null), ``_verdict`` (accepted, superseded or rejected) and ``_reasons`` (codes). A rule's column starts with
+Besides the declared columns every exported row carries ``_file``, ``_line``, ``_part`` (which row of that line it is, 0
+where a line is one row), ``_snapshot`` (the file's date, or null), ``_verdict`` (accepted, superseded or rejected) and ``_reasons`` (codes). A rule's column starts with
 ``ok_`` and is derived where the row is judged (assets/exports/judge.py).
 """
 
@@ -169,6 +169,7 @@ stage_history = table(
     column("stage", "label", "Stage as exported", key=True),
     column("entered_at", "time", "Entry", key=True),
     column("exited_at", "time", "Exit"),
+    column("previous_stage", "label", "Stage that was left for it, in a log of changes: it tells where a deal began"),
     column("amount", "original_amount", "Amount at that time", minimum=0, maximum=1e12),
     column("expected_close_date", "date", "Expected close date at that time"),
     column("forecast_category", "label", "Forecast category at that time"),

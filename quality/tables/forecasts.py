@@ -65,7 +65,7 @@ revenue_forecast = table(
 forecast_baselines = table(
     FORECASTS,
     "forecast_baselines",
-    "One row per period, segment member and simple method, shown beside every forecast.",
+    "One row per period that is not over at the as-of date, segment member and simple method, shown beside every forecast.",
     as_of(),
     *period(),
     *segment(),

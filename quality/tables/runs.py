@@ -19,8 +19,8 @@ rejected_rows = table(
     column("line", "count", "Line of the file at which the row begins, the header being line 1; in a Parquet file the row's number", key=True),
     column("table_name", "label", "Exported table, by its canonical name", required=True),
     column("opportunity_id", "id", "Opportunity of the row, where it could be read"),
-    column("reasons", "json", "List of every reason: code, column, what was expected", required=True),
-    column("owner_id", "id", "Owner of the row, where it could be read"),
+    column("reasons", "json", "List of every reason: code, column (of a reason that is about one), what was expected, remedy", required=True),
+    column("owner_id", "id", "Owner of the row; its opportunity's owner where the row has none"),
     column("amount", "amount", "Amount of the row, where it could be read"),
     column("first_seen", "date", "As-of date of the first run that rejected it", required=True),
     column("fix_by", "time", "When it should be mended", required=True),
@@ -35,7 +35,7 @@ set_aside_values = table(
     column("line", "count", "Line of the file at which the row begins", key=True),
     column("column_name", "label", "Column, by its canonical name", key=True),
     column("table_name", "label", "Exported table, by its canonical name", required=True),
-    column("value", "text", "The value as exported, cut at 40 characters; masked where the column is private", required=True),
+    column("value", "text", "The value as exported, its e-mails and phones masked, cut at 40 characters; hidden where the column is private", required=True),
     column("reason", "text", "What was expected", required=True),
 )
 

@@ -70,7 +70,7 @@ def test_filter_exchanges_forecast_and_funnel_and_comes_back(browser, pages, tab
     assert text(browser, "#card-month .big") == figures.amount(expected)
     entered = rows_where(tables["stage_conversion"], member="North", period_kind="month", period_start="2025-10-01", stage="potential")["entered"].iloc[0]
     assert text(browser, "#funnel tbody tr td") == figures.count(entered)
-    assert text(browser, "#shown") == "Forecast and funnel of: region = North"
+    assert text(browser, "#shown") == "Forecast, funnel and lists of: region = North"
     Select(browser.driver.find_element(By.ID, "dimension")).select_by_value("all")
     assert text(browser, "main") == company
 

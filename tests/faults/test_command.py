@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from tests.faults.command import DEALS, END, PERSONAL, Company, assert_refused, assert_republished, exports, founded, refused, say, tables
+from tests.faults.command import DEALS, END, Company, assert_refused, assert_republished, exports, founded, refused, say, tables
 
 
 def no_folder(company: Company) -> None:
@@ -142,6 +142,7 @@ def misspelt(deals: pd.DataFrame, count: int) -> pd.DataFrame:
     return deals.assign(stage=deals["stage"].mask(deals.index < count, "Tlak"), name="for Wang Xiaoming, 13800001234")
 
 
+@pytest.mark.slow
 def test_many_unknown_stages_and_what_check_lists_and_mending_them(company: Company):
     former = company.published()
     company.write(deals=misspelt(exports()["deals.csv"], 30))
@@ -247,47 +248,24 @@ def test_rows_read_are_accepted_superseded_or_rejected(dirty: Company):
     assert log["rows_rejected"] == len(rows_of(dirty, "rejected_rows"))
 
 
-def test_why_explains_a_rejected_row(dirty: Company):
-    said = say("why", "deals.csv:3", "--home", str(dirty.home.path))
+def test_debug_shows_the_traceback_and_the_message_and_keeps_the_exit_code(company: Company):
+    company.write(deals=misspelt(exports()["deals.csv"], 30))
+    said = company.run("--debug")
+    assert said.exit_code == 7
+    assert "Traceback (most recent call last)" in said.err and "QualityError" in said.err
+    assert "leadline: a check failed, so nothing was published" in said.err
+
+
+@pytest.mark.slow
+def test_an_earlier_date_leaves_the_page_of_the_newest_one(company: Company):
+    former = company.published()
+    said = company.run("--as-of", "2026-05-31")
     assert said.exit_code == 0, said.err
-    assert "rejected: deals.csv, line 3 (opportunities); first seen 2026-06-30, to be mended by 2026-07-02 00:00" in said.out
-    assert "created_at: found '31 Feb'; expected: " in said.out
-    assert "closed_at: found 'later'; expected: " in said.out
-
-
-def test_why_explains_an_opportunity(dirty: Company):
-    open_deal = rows_of(dirty, "win_probability")["opportunity_id"].iloc[0]
-    said = say("why", open_deal, "D0001", "--home", str(dirty.home.path))
-    assert said.exit_code == 0, said.err
-    for words in (
-        f"{open_deal}, as of 2026-06-30",
-        "state: ",
-        "visit: ",
-        "win_probability: ",
-        "exported in opportunities: file deals.csv, line ",
-        "D0001, as of",
-    ):
-        assert words in said.out
-    assert "rejected: deals.csv, line 2 (opportunities)" in said.out
-    assert not [w for w in PERSONAL if w in said.out]
-
-
-@pytest.mark.parametrize(
-    ("asked", "words"),
-    [
-        (["D9999"], ["no opportunity and no rejected row is called 'D9999' as of 2026-06-30", "FILE:LINE"]),
-        (["deals.csv:9"], ["is called 'deals.csv:9'", "of a rejected row"]),
-        (["D0001' OR 1=1 --"], ["no opportunity and no rejected row"]),
-        (["D0001", "--as-of", "2020-01-01"], ["nothing has been published as of 2020-01-01", "the newest are 2026-06-30"]),
-        (["D0001", "--home", "nowhere"], ["nothing has been published here", "name another folder with --home"]),
-    ],
-)
-def test_why_knows_nothing_of_it(dirty: Company, tmp_path, monkeypatch, asked: list[str], words: list[str]):
-    monkeypatch.chdir(tmp_path)
-    said = say("why", "--home", str(dirty.home.path), *asked)
-    refused(said, 8, *words)
-    assert said.out == ""
-    assert list(tmp_path.iterdir()) == []
+    assert company.published()["page"] == former["page"]
+    earlier = company.home.path / "report-2026-05-31.html"
+    assert f"report page:   {earlier}" in said.out
+    assert "31 May 2026" in earlier.read_text(encoding="utf-8")
+    assert "won in 2026-05: " in said.out and "forecast 2026-06: " in said.out
 
 
 @pytest.mark.slow
@@ -295,7 +273,7 @@ def test_check_publishes_nothing(tmp_path):
     company = founded(tmp_path / "company")
     said = company.run(command="check")
     assert said.exit_code == 0, said.err
-    assert "opportunities: 120 read = 120 accepted + 0 superseded + 0 rejected" in said.out
+    assert "opportunities: 120 read = 120 accepted + 0 superseded + 0 rejected\n  deals.csv: CSV, UTF-8, ',', LF, 120 rows\n" in said.out
     assert "stage_history: 364 read = 364 accepted" in said.out
     assert not company.home.page.exists()
     assert not company.home.report_database.exists()
@@ -311,6 +289,7 @@ def test_no_opportunity_existed_by_the_day_asked_for(company: Company):
     ("more", "exit_code", "words"),
     [
         (["--as-of", "2004-12-31"], 2, ["the as-of date 2004-12-31 is too early", "expected: a day from 2005-01-01 on"]),
+        (["--as-of", "2099-01-01"], 2, ["the as-of date 2099-01-01 lies in the future", "the newest export is of"]),
         (["--report-db", "mysql://me:secret@host/reports"], 3, ["a URL that begins with mysql://", "sqlite:///path/to/reports.sqlite"]),
         (["--report-db", "reports.sqlite"], 3, ["text that is not a database URL"]),
         (["--report-db", "postgresql://me:secret@127.0.0.1:1/reports"], 3, ["127.0.0.1 does not answer", "me:***@127.0.0.1:1", "pg_isready"]),

@@ -40,6 +40,7 @@ def when_told(monkeypatch, words: str, fault: Callable[[], None]) -> None:
     monkeypatch.setattr("pipelines.cli._progress", progress)
 
 
+@pytest.mark.slow
 def test_the_disk_is_full_during_publication(company: Company, disk_of):
     disk = disk_of(8_000)
     small = company.copied(disk / "company")

@@ -46,7 +46,7 @@ def export_of(day: int, deals: list[dict]) -> dict:
         if not entries:
             continue
         closed = course["closed"] if course["closed"] is not None and course["closed"] <= day else None
-        at_change = [e for e in entries if e[0] < CHANGE]
+        at_change = [e for e in entries if e[0] <= CHANGE]
         if at_change and at_change[-1][1] == "second" and day >= CHANGE and not (closed is not None and closed <= CHANGE):
             entries = sorted([*entries, (SORTED_AT, course["part"])])
         logged = entries + ([(closed, course["outcome"])] if closed is not None else [])

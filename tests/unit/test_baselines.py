@@ -89,6 +89,13 @@ def test_at_a_months_last_day_that_month_is_whole():
     assert company["value"].tolist() == [pytest.approx((60 + 90 + 11) / 3, abs=0.005)]
 
 
+@pytest.mark.parametrize(("as_of", "shown"), [(date(2025, 2, 27), {FEBRUARY, MARCH, QUARTER}), (date(2025, 2, 28), {MARCH, QUARTER})])
+def test_a_period_that_is_over_has_no_simple_method(as_of, shown):
+    """OPEN holds deals that were expected to close in February: of a month that is over they promise nothing more."""
+    table = forecast_baselines(OPEN, WON, Intervals.of(PERIODS, as_of), np.datetime64("2020-01-01"))
+    assert {(kind, start) for kind, start in zip(table["period_kind"], table["period_start"], strict=True)} == shown
+
+
 def test_same_period_last_year_keeps_leap_days_and_weekdays():
     value = values(OPEN)
     assert value[("same_period_last_year", "all", *FEBRUARY)] == 9

@@ -17,7 +17,7 @@ from pipelines.configuration import load_configuration
 from pipelines.demo import chinese, salesforce, write_demo
 from pipelines.demo.benchmark import write_benchmark
 from pipelines.demo.dirt import MARKUP
-from pipelines.demo.names import in_chinese
+from pipelines.demo.names import PROBABILITIES, STAGES, in_chinese
 from pipelines.engine.duckdb import DuckDB
 
 FORMS = ("salesforce", "chinese")
@@ -205,6 +205,16 @@ def test_files_have_the_encodings_of_real_exports(both):
     assert beginning("chinese", "阶段历史.csv").decode("gb18030").startswith('"商机编号"')
     with pytest.raises(UnicodeDecodeError):
         beginning("chinese", "阶段历史.csv").decode("utf-8")
+
+
+def test_sellers_enter_probabilities_of_their_own(both):
+    rows = pd.DataFrame(both["salesforce"].of("opportunities"))
+    entered, stage = pd.to_numeric(rows["Probability"]), rows["StageName"]
+    proposed = stage.map({english: PROBABILITIES[key] for key, (english, _) in STAGES.items()})
+    is_open = proposed.between(1, 99)
+    assert 0.4 < (entered != proposed)[is_open].mean() < 0.65
+    assert (entered % 5 == 0).all() and entered[is_open].between(5, 95).all()
+    assert set(entered[stage == "Closed Won"]) == {100}
 
 
 COMPARED = {

@@ -20,12 +20,13 @@ from pipelines.configuration_schema import settings_inside
 from pipelines.definitions import defs
 from pipelines.errors import ConfigurationError, HomeBusyError, HomeError, PublicationError
 from pipelines.explain import NothingKnown
+from pipelines.pulling.errors import PullError
 from pipelines.run import QualityError, RunError
 from quality.tables import PUBLISHED
 from quality.tables.forecasts import RISK_SIGNALS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted((ROOT / "docs").rglob("*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BINARY = {".png", ".xlsx", ".parquet", ".gz", ".sqlite"}
 
@@ -74,7 +75,9 @@ def test_every_command_and_option_is_in_the_readme():
                 assert f"`{parameter.envvar}`" in README
 
 
-@pytest.mark.parametrize("error", [RunError, ConfigurationError, PublicationError, HomeError, HomeBusyError, ExportError, QualityError, NothingKnown])
+@pytest.mark.parametrize(
+    "error", [RunError, ConfigurationError, PublicationError, HomeError, HomeBusyError, ExportError, QualityError, NothingKnown, PullError]
+)
 def test_every_exit_code_is_in_the_readme(error):
     (listed,) = re.findall(r"^Exit codes.*?\n\n", README, re.DOTALL | re.MULTILINE)
     assert re.search(rf"\b{error.exit_code} [a-z]", listed), f"{error.exit_code} ({error.__name__})"
@@ -84,7 +87,7 @@ def settings_of(model: type[Settings], place: str = "") -> Iterator[tuple[str, s
     """Every setting below ``model``: the group it stands in as the page writes it, its key, its declaration."""
     for key, field in model.model_fields.items():
         yield place, key, field
-        inside, mark = settings_inside(field.annotation)
+        inside, mark = settings_inside(key, field.annotation)
         if inside:
             yield from settings_of(inside, f"{place}.{key}{mark}".lstrip("."))
 

@@ -35,8 +35,8 @@ def make(addition: tuple[str, str, str], project: Path) -> None:
     if how == "append to":
         path.write_text(f"{before.rstrip()}\n\n\n{text}", encoding="utf-8")
         return
-    old, new = ("".join(line[1:] for line in text.splitlines(keepends=True) if line[0] == sign) for sign in "-+")
-    assert before.count(f"\n{old}") >= 1, f"{name} has no line {old!r} any more; correct docs/extending.md"
+    old, new = ("".join(line[1:] for line in text.splitlines(keepends=True) if line[0] in (sign, " ")) for sign in "-+")
+    assert before.count(f"\n{old}") == 1, f"{name} has {old!r} {before.count(f'{chr(10)}{old}')} times and not once; correct docs/extending.md"
     path.write_text(before.replace(f"\n{old}", f"\n{new}", 1), encoding="utf-8")
 
 

@@ -87,3 +87,57 @@ def test_addresses_and_configured_formats(tmp_path):
     rows = "LX001,A,2025-01-01,,a@example.com,40 seats\nLX2,B,2025-01-01,,b@example,chairs\n"
     found = reasons(tmp_path, "leads", {"leads": LEADS + rows}, formats={"leads.lead_id": "LX[0-9]{3}"})
     assert found == {3: ("email_format", "lead_id_format")}
+
+
+def judged_rows(folder: Path, table: str, files: dict[str, str], owners: pa.Table = NO_OWNERS, **company) -> list[dict]:
+    """All rows of one table with their verdicts."""
+    configured = configuration({name: {"files": f"{name}.csv"} for name in ("opportunities", *files)}, **company)
+    write(folder, {f"{name}.csv": text for name, text in files.items()})
+    engine = DuckDB(folder)
+    return _judged(folder, table, configured, engine, Judged(NO_PARENTS, owners, exchange_rates(configured, None, TODAY))).to_pylist()
+
+
+def test_a_value_outside_bounds_that_only_warn_is_set_aside(tmp_path):
+    text = "opportunity_id,stage,created_at,crm_probability,amount\na,talk,2025-01-01,150%,100\nb,talk,2025-01-01,40%,-500\n"
+    a, b = judged_rows(tmp_path, "opportunities", {"opportunities": text}, severities={"amount_out_of_range": "warning"})
+    assert (a["_verdict"], a["crm_probability"], a["amount_reporting"]) == ("accepted", None, 100)
+    assert a["_set_aside"] == [{"column": "crm_probability", "value": "1.5", "expected": "crm_probability is at least 0 and at most 1"}]
+    assert (b["_verdict"], b["crm_probability"], b["amount"], b["amount_reporting"]) == ("accepted", 0.4, None, None)
+
+
+def test_an_amount_without_a_rate_is_not_taken_for_the_reporting_currency(tmp_path):
+    text = "opportunity_id,stage,created_at,amount,currency\na,talk,2025-01-01,10000000,JPY\nb,talk,2025-01-01,7,\nc,talk,2025-01-01,2,USD\n"
+    rows = judged_rows(tmp_path, "opportunities", {"opportunities": text}, currency="EUR", exchange_rates={"USD": 0.5})
+    assert [row["amount_reporting"] for row in rows] == [None, 7, 1]
+
+
+def test_an_owner_is_unknown_also_where_an_exported_owner_has_no_id(tmp_path):
+    text = "opportunity_id,stage,created_at,owner_id\na,talk,2025-01-01,eva\nb,talk,2025-01-01,nobody\n"
+    rows = judged_rows(tmp_path, "opportunities", {"opportunities": text}, owners=pa.table({"owner_id": ["eva"]}))
+    assert [row["ok_owner_known"] for row in rows] == [True, False]
+
+
+def test_only_the_newest_version_of_a_row_is_to_be_mended(tmp_path):
+    """a is wrong in both files, b was wrong and is mended, c became wrong: two are to be mended, and c's last accepted version is in force."""
+    header = "opportunity_id,stage,created_at\n"
+    write(tmp_path, {"deals-2025-06-01.csv": header + "a,?,2025-01-01\nb,?,2025-01-01\nc,talk,2025-01-01\n"})
+    write(tmp_path, {"deals-2025-06-02.csv": header + "a,?,2025-01-01\nb,talk,2025-01-01\nc,?,2025-01-01\n"})
+    configured = configuration({"opportunities": {"files": "deals*.csv"}})
+    rows = _judged(tmp_path, "opportunities", configured, DuckDB(tmp_path), Judged(NO_PARENTS, NO_OWNERS, exchange_rates(configured, None, TODAY))).to_pylist()
+    to_mend = [(row["opportunity_id"], row["_snapshot"].day) for row in rows if row["_is_current"] and row["_verdict"] == "rejected"]
+    assert to_mend == [("a", 2), ("c", 2)]
+    assert [(row["opportunity_id"], row["_is_stale"]) for row in rows if row["_verdict"] == "accepted"] == [("c", True), ("b", False)]
+
+
+def test_a_shelved_deal_is_lost_for_that_reason(tmp_path):
+    text = "opportunity_id,stage,created_at,closed_at,loss_reason\na,已搁置,2025-01-01,2025-02-01,\nb,lost,2025-01-01,2025-02-01,\nc,无效,2025-01-01,2025-02-01,price\n"
+    rows = judged_rows(tmp_path, "opportunities", {"opportunities": text}, pipelines=[{"stages": [{"key": "talk"}]}])
+    assert [(row["status"], row["loss_reason"]) for row in rows] == [("lost", "已搁置"), ("lost", None), ("lost", "price")]
+
+
+def test_the_history_names_the_pipeline_of_each_entry(tmp_path):
+    """The deal is in the second pipeline now; its first entry was in the first one."""
+    pipelines = [{"key": "one", "stages": [{"key": "talk"}]}, {"key": "two", "stages": [{"key": "quote"}]}]
+    deals = "opportunity_id,stage,created_at,pipeline\na,quote,2025-01-01,two\n"
+    history = "opportunity_id,stage,entered_at,pipeline\na,talk,2025-01-01,one\na,quote,2025-02-01,two\n"
+    assert reasons(tmp_path, "stage_history", {"opportunities": deals, "stage_history": history}, pipelines=pipelines) == {}

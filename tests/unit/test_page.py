@@ -13,7 +13,8 @@ import yaml
 from assets.reports import page as page_module
 from assets.reports.page import TABLES, render_page
 from assets.reports.page_figures import Figures, phrases
-from models.settings import Pipeline, Stage
+from models.settings import Pipeline, Stage, Target
+from quality.tables import EXPORTED
 from tests.page_tables import AS_OF, HOSTILE, MEMBERS, page_company, page_tables, rows_where
 
 SECTIONS = ("headline", "parts", "funnel", "quality", "stalled", "deals", "about")
@@ -51,6 +52,13 @@ def test_every_phrase_is_there_in_both_languages_with_the_same_placeholders():
         assert fields["en"] == fields["zh"], key
     keys = re.findall(r"^([\w.]+):", text, re.MULTILINE)
     assert len(keys) == len(set(keys))
+
+
+def test_every_rule_and_every_table_of_the_contracts_is_worded_in_chinese():
+    words = phrases("zh")
+    codes = {rule.code for table in EXPORTED.values() for rule in table.info["rules"]}
+    assert [code for code in sorted(codes) if f"expectation.{code}" not in words] == []
+    assert [name for name in EXPORTED if f"table.{name}" not in words] == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -145,6 +153,69 @@ def test_rates_of_few_deals_are_greyed(tables):
     assert head not in render_page({**tables, "stage_conversion": many, "stage_dwell": tables["stage_dwell"].assign(completed=10)}, page_company(), AS_OF, "en")
 
 
+@pytest.mark.parametrize(("won", "greyed"), [(9, True), (10, False)])
+def test_what_rests_on_few_wins_is_greyed(tables, won, greyed):
+    page = render_page({**tables, "win_rates": tables["win_rates"].assign(won=won, lost=30)}, page_company(), AS_OF, "en")
+    funnel = re.search(r'<section id="funnel".*?</section>', page, re.DOTALL)[0]
+    for name in ("Sales cycle", "Velocity"):
+        assert bool(re.search(rf'<div class="small"[^>]*><dt>{name}', funnel)) == greyed, name
+    assert bool(re.search(r'<span class="small"[^>]*>mean deal', funnel)) == greyed
+
+
+@pytest.mark.parametrize(("opening", "greyed"), [(4, True), (5, False)])
+def test_a_template_ratio_is_greyed_by_what_it_divides_by(tables, opening, greyed):
+    few = tables["funnel_flow"].assign(opening=opening, entered_new=6, entered_advanced=0, entered_regressed=0, entered_reopened=0, lost=1)
+    funnel = render_page({**tables, "funnel_flow": few}, page_company(), AS_OF, "en")
+    assert bool(re.search(r'<td class="n"><span class="small"', funnel)) == greyed
+
+
+def test_a_quarters_target_is_the_sum_of_its_months_where_all_have_one(tables):
+    company = page_company()
+    months = [Target(period_start=date(2025, month, 1), target=1e6 * month) for month in (10, 11, 12)]
+    summed = company.model_copy(update={"targets": tuple(months)})
+    text = section(render_page(tables, summed, AS_OF, "en"), "headline")
+    assert "33.0 M sum of its months" in text
+    text = section(render_page(tables, company.model_copy(update={"targets": tuple(months[:2])}), AS_OF, "en"), "headline")
+    assert "sum of its months" not in text and "no target for this quarter" in text and "no target for this month" in text
+    own = (*months, Target(period_kind="quarter", period_start=date(2025, 10, 1), target=4e7))
+    text = section(render_page(tables, company.model_copy(update={"targets": own}), AS_OF, "en"), "headline")
+    assert "40.0 M" in text and "sum of its months" not in text
+
+
+def test_periods_are_named_by_what_they_are(tables):
+    assert "Nov 2025 current month" in section(render_page(tables, page_company(), AS_OF, "en"), "headline")
+    last_day = section(render_page(tables, page_company(), date(2025, 11, 30), "en"), "headline")
+    assert "Dec 2025 next month" in last_day and "at 30 Nov 2025 the period that ended with it is over" in last_day
+    assert "next month" not in section(render_page(tables, page_company(), AS_OF, "en"), "headline")
+
+
+def test_a_finished_month_shows_what_was_won_and_no_range_or_ring(tables):
+    page = render_page(tables, page_company(), date(2025, 11, 30), "en")
+    row = re.search(r'<div class="barrow"><span class="name">Nov 2025 <small>over</small>.*?</div>', page, re.DOTALL)[0]
+    assert "<circle" not in row and "whisker" not in row
+
+
+def test_signs_of_stalling_are_told_apart(tables):
+    risks = tables["risk_list"]
+    zombies = risks.loc[risks["signal"] == "zombie", "opportunity_id"].nunique()
+    text = section(render_page(tables, page_company(), AS_OF, "en"), "headline")
+    others = risks["opportunity_id"].nunique() - zombies
+    assert re.search(rf"Nothing happening: {zombies} deals, CNY [^;]+; Overtime in stage: {others} deals", text)
+
+
+def test_times_are_told_in_the_companys_zone(tables):
+    page = render_page(tables, page_company(time_zone="Asia/Shanghai"), AS_OF, "zh")
+    assert "2025年11月21日 08:34 (Asia/Shanghai)" in page and "UTC" not in section(page, "about")
+
+
+def test_a_reason_names_its_column(tables):
+    reasons = json.dumps([{"code": "unreadable_created_at", "column": "created_at", "expected": "the value can be read in one of the declared forms"}])
+    rejected = {**tables, "rejected_rows": tables["rejected_rows"].assign(reasons=reasons)}
+    assert "created_at: the value can be read in one of the declared forms" in section(render_page(rejected, page_company(), AS_OF, "en"), "quality")
+    chinese = section(render_page(rejected, page_company(), AS_OF, "zh"), "quality")
+    assert "创建时间可按声明的格式读取" in chinese and "created_at" not in chinese.split("拒收行")[1]
+
+
 def test_rows_read_are_accounted_for(pages):
     assert "12,011 rows read = 11,650 accepted + 264 superseded + 97 rejected" in section(pages["en"], "quality")
 
@@ -158,7 +229,7 @@ def test_findings_come_by_severity_and_money_and_only_where_something_failed(pag
 
 def test_rejected_rows_say_why_in_words_and_where_the_others_are(pages):
     assert "First 20 of 26; all in table rejected_rows." in section(pages["en"], "quality")
-    assert "关闭不早于创建；stage 有值" in section(pages["zh"], "quality")
+    assert "关闭不早于创建；阶段有值" in section(pages["zh"], "quality")
 
 
 def test_stalled_deals_come_largest_first_with_all_their_signals(tables, pages):
@@ -222,7 +293,7 @@ def test_exported_text_is_escaped_everywhere(tables, language):
     }
     company = page_company().model_copy(update={"name": HOSTILE})
     page = render_page(hostile, company, AS_OF, language)
-    assert page.count("<script") == page.count("</script>") == 3
+    assert page.count("<script") == page.count("</script>") == 4
     assert 'alert("x")' not in page
     assert HOSTILE in [m["member"] for m in embedded(page, "members")["region"]]
 

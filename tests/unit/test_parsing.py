@@ -168,6 +168,16 @@ def test_a_declared_form_that_looks_like_iso_goes_before_iso():
     assert values("date", ["2024-03-05"], forms(dates=["%Y-%d-%m"])) == [date(2024, 5, 3)]
 
 
+def test_declared_milliseconds_are_times_in_the_companys_zone():
+    declared = forms("Asia/Shanghai", dates=["epoch_ms"])
+    given = ["1709251200000", "1709251200250", "2024-03-01T00:00:00Z", "1709251200", "0709251200000", "17092512000000", "-1709251200000"]
+    wanted = [datetime(2024, 3, 1, 8), datetime(2024, 3, 1, 8, 0, 0, 250_000), datetime(2024, 3, 1, 8), None, None, None, None]
+    assert values("time", given, declared) == wanted
+    # The day is that of the zone, too.
+    assert values("date", ["1709222400000"], declared) == [date(2024, 3, 1)]
+    assert values("time", ["1709251200000"], forms("Asia/Shanghai")) == [None]
+
+
 def test_declared_zones_months_and_serials():
     declared = forms("Asia/Shanghai", dates=["%d/%m/%Y %H:%M %z", "%d %b %Y", "%m/%d/%y %I:%M %p", "excel"])
     given = [

@@ -124,6 +124,47 @@ def test_a_stage_that_only_the_newest_export_shows_has_no_date(tmp_path):
     assert [(v[2], v[3]) for v in visits(tables).values()] == [(True, False), (False, False)]
 
 
+def changed(name: str, before: str, after: str, day: float) -> dict:
+    """One row of a log of changes."""
+    return {**entered(name, after, day), "previous_stage_key": before}
+
+
+def test_a_log_of_changes_holds_no_row_of_a_deal_that_never_moved(tmp_path):
+    """The log is cut at day 100. Rows tell the stage before, so that the first row of an older deal is a movement, and silence is staying."""
+    deals = [
+        deal("older", "third", 10),
+        deal("young", "second", 110),
+        deal("stays", "first", 120),
+        deal("skips", "second", 120),
+        deal("stayed", "second", 20),
+        deal("dropped", "first", 130, 140) | {"status": "lost"},
+        deal("closed late", "second", 130, 140) | {"status": "lost"},
+        deal("moved unseen", "second", 130, stage_entered_at=at(150)),
+    ]
+    log = [changed("older", "second", "third", BEGAN), changed("young", "first", "second", 115)]
+    assert visits(known(tmp_path, deals, log)) == {
+        ("older", "second"): (10, "new", False, False, "partial", 0.0),
+        ("older", "third"): (100, "advanced", True, True, "partial", 101.0),
+        ("young", "first"): (110, "new", True, True, "whole", 5.0),
+        ("young", "second"): (115, "advanced", True, True, "whole", 86.0),
+        ("stays", "first"): (120, "new", True, True, "whole", 81.0),
+        ("skips", "second"): (120, "new", True, True, "whole", 81.0),
+        ("stayed", "second"): (20, "new", False, False, "partial", 101.0),
+        ("dropped", "first"): (130, "new", True, True, "whole", 10.0),
+        ("closed late", "first"): (130, "new", False, False, "unknown", 10.0),
+        ("closed late", "second"): (140, "advanced", False, False, "unknown", 0.0),
+        ("moved unseen", "first"): (130, "new", False, False, "unknown", 20.0),
+        ("moved unseen", "second"): (150, "advanced", True, True, "unknown", 51.0),
+    }
+
+
+def test_first_changes_of_many_older_deals_on_one_day_do_not_fill_a_log(tmp_path):
+    """60 older deals are moved on day 100 at once; the log of changes says what they left."""
+    deals = [deal(f"d{n}", "second", 70 + n / 2) for n in range(60)]
+    found = visits(known(tmp_path, deals, [changed(f"d{n}", "first", "second", BEGAN) for n in range(60)]))
+    assert {found[f"d{n}", "second"][:5] for n in range(60)} == {(BEGAN, "advanced", True, True, "whole")}
+
+
 def metrics(tables, tmp_path) -> dict[str, pd.DataFrame]:
     return computed({name: conformed(table.to_pandas(), CORE.tables[name]) for name, table in tables.items() if name in CORE.tables}, tmp_path)
 

@@ -4,7 +4,29 @@ Since case, blanks and underscores do not matter, ``StageName`` also stands for 
 close date for what is expected and for what happened: it is read as both, and is a closing only of a closed deal.
 """
 
-from assets.exports.crm.declaration import Crm
+from assets.exports.crm.declaration import Crm, Filled, KeepIf, Lookup, Part
+
+_NO_ID = "^.{0,14}$|^.{16,17}$|^.{19,}$|[^0-9A-Za-z]"
+"""Text that is no id of Salesforce (15 or 18 letters and digits): in exports that were joined by name, a name."""
+
+_NOT_DONE = ("Not Started", "In Progress", "Waiting on someone else", "Deferred")
+
+_HISTORY_OF_A_COPY = Part(
+    # A warehouse's history mode keeps every version of an opportunity under the opportunity's own id.
+    when=(("_fivetran_start", "valid_from"), "StageName"),
+    headers={
+        "opportunity_id": ("Id",),
+        "entered_at": (("_fivetran_start", "valid_from"),),
+        "exited_at": (("_fivetran_end", "valid_to"),),
+        "owner_id": ("OwnerId",),
+    },
+)
+
+_STAGES_OF_FIELD_HISTORY = Part(
+    when=("Field", "NewValue"),
+    headers={"stage": ("NewValue",), "previous_stage": ("OldValue",), "entered_at": ("CreatedDate",)},
+    only={("Field",): ("StageName", "Stage")},
+)
 
 CRM = Crm(
     name="salesforce",
@@ -18,6 +40,7 @@ CRM = Crm(
             "stage": ("StageName", "Stage"),
             "stage_entered_at": (("LastStageChangeDate", "Last Stage Change Date"),),
             "amount": ("Amount",),
+            "recurring_amount": (("Recurring_Amount__c", "ARR__c", "Annual_Recurring_Revenue__c"),),
             "currency": ("CurrencyIsoCode", "Amount Currency", "Opportunity Currency"),
             "created_at": ("CreatedDate",),
             "updated_at": (("LastModifiedDate", "SystemModstamp"),),
@@ -30,7 +53,7 @@ CRM = Crm(
             "industry": ("Industry", "Account.Industry", "Account: Industry"),
             "forecast_category": (("ForecastCategoryName", "ForecastCategory"),),
             "crm_probability": ("Probability", "Probability (%)"),
-            "is_deleted": ("IsDeleted",),
+            "is_deleted": (("IsDeleted", "_fivetran_deleted"),),
             "next_step": ("NextStep",),
             "notes": ("Description",),
         },
@@ -40,7 +63,8 @@ CRM = Crm(
             "entered_at": (("CreatedDate", "Last Modified", "SystemModstamp"),),
             "amount": ("Amount",),
             "expected_close_date": ("CloseDate",),
-            "forecast_category": ("ForecastCategory",),
+            "forecast_category": (("ForecastCategoryName", "ForecastCategory"),),
+            "previous_stage": ("From Stage",),
         },
         "field_history": {
             "opportunity_id": ("OpportunityId", "Opportunity ID"),
@@ -48,6 +72,11 @@ CRM = Crm(
             "old_value": ("OldValue",),
             "new_value": ("NewValue",),
             "changed_at": (("CreatedDate", "Edit Date"),),
+        },
+        "targets": {
+            "period_start": (("StartDate", "Start Date"),),
+            "member": (("QuotaOwnerId", "Quota Owner", "Owner"),),
+            "target": (("QuotaAmount", "Quota Amount", "Quota"),),
         },
         "leads": {
             "lead_id": ("Id", "Lead ID"),
@@ -79,16 +108,17 @@ CRM = Crm(
             "opportunity_id": ("OpportunityId", "Opportunity ID"),
             "contact_id": ("ContactId", "Contact ID"),
             "role": ("Role",),
+            "first_contacted_at": ("First_Contacted__c",),
         },
         "activities": {
             "activity_id": ("Id", "Activity ID"),
             "opportunity_id": (("WhatId", "Opportunity ID"),),
-            "lead_id": ("WhoId", "Lead ID"),
-            "kind": (("TaskSubtype", "EventSubtype", "Type"),),
-            "happened_at": (("ActivityDateTime", "ActivityDate", "Date", "CreatedDate"),),
+            "lead_id": (("WhoId", "Lead ID"),),
+            "kind": (Filled(("TaskSubtype", "EventSubtype", "Type")),),
+            "happened_at": (Filled(("CompletedDateTime", "ActivityDateTime", "ActivityDate", "Date", "CreatedDate")),),
             "owner_id": (("OwnerId", "Assigned"),),
             "direction": ("CallType",),
-            "text": (("Description", "Subject"),),
+            "text": (Filled(("Description", "Subject")),),
         },
         "owners": {
             "owner_id": ("Id", "User ID"),
@@ -103,4 +133,24 @@ CRM = Crm(
         },
     },
     percent={"opportunities": ("crm_probability",), "splits": ("share",)},
+    constants={"targets": {"metric": "bookings", "period_kind": "month", "dimension": "owner"}},
+    # A warehouse writes the end of what still holds as the last day there is.
+    empty=("9999-12-31 23:59:59", "9999-12-31T23:59:59.999Z"),
+    values={
+        "activities": {
+            "kind": {"call": "call", "email": "mail", "listemail": "mail", "task": "task", "cadence": "task", "event": "meeting"},
+            "direction": {"inbound": "inbound", "outbound": "outbound", "internal": "outbound"},
+        },
+        "opportunities": {"opportunity_type": {"new business": "new", "new customer": "new", "renewal": "renewal"}},
+    },
+    # An activity may be about an account or a case, and of a contact: only ids of opportunities (006) and leads (00Q) are kept.
+    keep_if={"activities": {"opportunity_id": KeepIf(f"^006|{_NO_ID}"), "lead_id": KeepIf(f"^00Q|{_NO_ID}")}},
+    parts={
+        "stage_history": (_STAGES_OF_FIELD_HISTORY, _HISTORY_OF_A_COPY),
+        # Of a changed owner there are two rows, the name (Text) and the id: the id is the one that other tables hold.
+        "field_history": (Part(leave_out={("DataType",): ("Text",)}),),
+        # A task that is not done is a plan and no touch.
+        "activities": (Part(leave_out={("IsDeleted", "_fivetran_deleted"): ("true",), ("IsClosed",): ("false",), ("Status",): _NOT_DONE}),),
+    },
+    lookups={"roles": Lookup(key=("Id",), value=("Name",), columns={"owners": ("team",)})},
 )

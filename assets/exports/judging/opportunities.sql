@@ -29,8 +29,9 @@ placed AS (
 settled AS (
     SELECT
         *,
-        CASE outcome_from
-            WHEN 'flags' THEN coalesce(flagged, stage_kind)
+        -- Where won and lost are kept beside the stage, a closed deal stays in its last open stage.
+        CASE
+            WHEN outcome_from = 'flags' OR (outcome_beside_stage AND stage_kind = 'open') THEN coalesce(flagged, stage_kind)
             ELSE coalesce(stage_kind, flagged)
         END AS status
     FROM placed
@@ -93,7 +94,7 @@ SELECT
     CASE WHEN c.opportunity_id IS NOT NULL THEN FALSE END AS ok_versions_agree,
     d.stage_entered_at < d.export_end AND coalesce(CAST(d.stage_entered_at AS DATE) >= CAST(d.created_at AS DATE), TRUE) AS ok_stage_entered_then,
     d.updated_at < d.export_end AS ok_updated_past,
-    d.stage_kind = d.flagged AS ok_outcome_agrees,
+    CASE WHEN NOT (d.outcome_beside_stage AND d.stage_kind = 'open') THEN d.stage_kind = d.flagged END AS ok_outcome_agrees,
     CASE WHEN d.status = 'won' AND d.has_contract_facts THEN coalesce(d.contract_effective_at, d.first_payment_at) IS NOT NULL END AS ok_won_evidence,
     CASE WHEN d.has_owner_column THEN d.owner_id IS NOT NULL END AS ok_owner_present,
     CASE WHEN d.status = 'open' AND d.account_id IS NOT NULL THEN s.account_id IS NULL END AS ok_one_owner,

@@ -1,4 +1,5 @@
--- Derives for every exported stage entry its stage key, whether it is a stage at all, and the ok_ columns.
+-- Derives for every exported stage entry its stage key and that of the stage before, whether it is a stage at all, and
+-- the ok_ columns.
 -- Inputs: rows, parents (one row per opportunity id: pipeline_key, created_at, closed_at, is_accepted),
 -- stage_spellings, pipeline_spellings, rates, facts.
 WITH exits AS (
@@ -30,6 +31,7 @@ SELECT
     d.pipeline_key,
     s.stage AS stage_key,
     s.kind AS stage_kind,
+    b.stage AS previous_stage_key,
     CASE
         WHEN x.rate IS NOT NULL OR d.currency IS NULL THEN CAST(d.amount * coalesce(x.rate, 1) AS DECIMAL(18, 2))
     END AS amount_reporting,
@@ -45,5 +47,6 @@ SELECT
 FROM placed AS d
 LEFT JOIN exits AS e ON e._row = d._row
 LEFT JOIN stage_spellings AS s ON s.pipeline = d.pipeline_key AND s.spelling = lower(trim(d.stage))
+LEFT JOIN stage_spellings AS b ON b.pipeline = d.pipeline_key AND b.spelling = lower(trim(d.previous_stage))
 LEFT JOIN rates AS x ON x.currency = upper(trim(d.currency))
 ORDER BY d._row

@@ -1,215 +1,129 @@
-"""Delimited text (CSV, TSV), plain or gzip, as text columns with the physical line of every record.
+"""Delimited text (CSV, TSV) as text columns with the physical line of every record.
 
-What belongs here: encodings, delimiters, quotes, line numbers, rows with too few or too many columns. What does
-not: header names and values.
+What belongs here: quotes, line numbers, rows with too few or too many columns. What does not: encodings
+(encoding.py), the delimiter and the header (dialect.py), and values.
 
-The file is read twice: once to know that every byte belongs to the encoding (a wrong one is an error with its
-place, never garbled text), once by Arrow. Arrow numbers the records; lines follow from the line breaks inside
-quoted values.
+The file is read twice: once to know that every byte belongs to the encoding, once by Arrow. Arrow numbers the
+records; lines follow from the line breaks inside quoted values.
 """
 
-import codecs
-import csv
-import gzip
-import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from assets.exports.errors import SourceProblems, UnreadableFile
+from assets.exports.errors import UnreadableFile
 from assets.exports.files import ExportFile
-from assets.exports.readers.text import RaggedRow, TextBatch, TextFile
+from assets.exports.readers.dialect import Dialect, dialect_of
+from assets.exports.readers.encoding import UTF8, Encoding, encoding_of
+from assets.exports.readers.opening import opened
+from assets.exports.readers.text import BrokenRow, TextBatch, TextFile
 from assets.exports.settings import FileForm
 
 BLOCK_BYTES = 16 << 20
 """Bytes that Arrow parses at a time; no record may be longer."""
 
-_CHUNK_BYTES = 4 << 20
-_UTF8 = ("utf-8", "utf-8-sig")
 _LINE_BREAK = r"\r\n|\n|\r"
-_MULTIBYTE = ("gb", "big5", "shift", "euc", "cp93", "cp94", "cp95")
-_DELIMITERS = (",", ";", "\t", "|")
+_MEND = "close the quote there, or export again"
 _TELLING_COLUMNS = 5
 """Columns from which the pattern of a quote that was not closed cannot be a text with commas."""
 
 
 def read_delimited(file: ExportFile, form: FileForm) -> TextFile:
     """The text of a delimited file; UnreadableFile where bytes, quotes or form are not what they should be."""
-    encoding = _codec(file, form.encoding)
-    tail = _check_encoding(file, encoding)
-    delimiter = form.delimiter or ("\t" if ".tsv" in file.path.suffixes else ",")
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise SourceProblems(f"{file.name}: the delimiter {delimiter!r} cannot be used; expected one character such as ',' or ';' or a tab")
-    header = _first_record(file, form, encoding, delimiter)
-    if header is None:
-        only = _only_line(file, form, encoding, delimiter)
-        _check_header(file, form, only, delimiter)
-        return TextFile(only, lambda _: iter(()))
-    _check_header(file, form, header, delimiter)
-    return TextFile(header, partial(_batches, file, form, encoding, delimiter, len(header), tail))
-
-
-def _codec(file: ExportFile, name: str | None) -> str:
-    try:
-        return codecs.lookup(name or "utf-8").name
-    except LookupError as error:
-        raise UnreadableFile(f"{file.name}: the encoding {name!r} is not known; expected utf-8, gb18030, utf-16 or another name that Python knows") from error
-
-
-def _open(path: Path):
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-
-
-def _check_encoding(file: ExportFile, encoding: str) -> str:
-    """Decode the whole file once and return its last character; UnreadableFile names the line and byte that do not fit."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    as_utf8 = None if encoding in _UTF8 else codecs.getincrementaldecoder("utf-8")()
-    # Two characters of a Chinese encoding can by chance be valid UTF-8 of two bytes each, three bytes hardly ever.
-    telling = "\u0800" if encoding.startswith(_MULTIBYTE) else "\x80"
-    is_utf8_text, position, lines, last = False, 0, 1, ""
-    try:
-        with _open(file.path) as stream:
-            while True:
-                chunk = stream.read(_CHUNK_BYTES)
-                pending = len(decoder.getstate()[0])
-                try:
-                    text = decoder.decode(chunk, final=not chunk)
-                except UnicodeDecodeError as error:
-                    raise UnreadableFile(_wrong_encoding(file, encoding, lines, position - pending, chunk, error)) from error
-                if "\0" in text:
-                    raise UnreadableFile(
-                        f"{file.name}: holds NUL characters, so it is not {encoding}; it may be UTF-16: set encoding: utf-16, or export as UTF-8"
-                    )
-                if as_utf8 is not None:
-                    try:
-                        is_utf8_text |= max(as_utf8.decode(chunk, final=not chunk), default="") >= telling
-                    except UnicodeDecodeError:
-                        as_utf8, is_utf8_text = None, False
-                lines += max(chunk.count(b"\n"), chunk.count(b"\r"))
-                position += len(chunk)
-                last = text.rstrip("\r\n")[-1:] or last
-                if not chunk:
-                    break
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise UnreadableFile(f"{file.name}: is not a whole gzip file ({error}); copy or export it again") from error
-    if is_utf8_text:
-        raise UnreadableFile(f"{file.name}: the configuration says {encoding}, but the file is UTF-8; remove encoding: {encoding} for it")
-    return last
-
-
-def _wrong_encoding(file: ExportFile, encoding: str, lines: int, decoded: int, chunk: bytes, error: UnicodeDecodeError) -> str:
-    before = error.object[: error.start]
-    line = lines + max(before.count(b"\n"), before.count(b"\r"))
-    byte = error.object[error.start : error.start + 1].hex()
-    if error.object.startswith((b"\xff\xfe", b"\xfe\xff")) and line == 1:
-        likely = "; it begins like UTF-16: set encoding: utf-16, or export as UTF-8"
-    else:
-        end = error.object.rfind(b"\n") + 1 or len(error.object)
-        likely = "; export it again as UTF-8, or set the encoding that it has"
-        for other in {"utf-8", "gb18030"} - {encoding}:
-            try:
-                error.object[:end].decode(other)
-            except UnicodeDecodeError:
-                continue
-            likely = f"; it reads as {other}: set encoding: {other} for this table if that is what the CRM exports"
-    return f"{file.name}: line {line}, byte {decoded + error.start + 1}: 0x{byte} is not {encoding} text{likely}"
+    encoding = encoding_of(file, form.encoding)
+    dialect = dialect_of(file, form, encoding)
+    shown = ", ".join(["CSV", encoding.shown, *dialect.shown])
+    return TextFile(dialect.header, partial(_batches, file, encoding, dialect, form.instruction_rows or 0), shown)
 
 
 @contextmanager
-def _reader(file: ExportFile, form: FileForm, encoding: str, delimiter: str, types: dict[str, pa.DataType], on_ragged):
-    """Arrow's reader of the records from the header's row on, the header being the first of them."""
-    with _open(file.path) as raw:
+def _reader(file: ExportFile, encoding: Encoding, dialect: Dialect, on_ragged):
+    """Arrow's reader of the records from the header's row on, the header being the first of them; no header is null.
+
+    Null stands for a file that ends with its header, which Arrow takes for an empty file.
+    """
+    types = {f"f{i}": pa.string() for i in range(len(dialect.header))}
+    with opened(file) as raw:
         stream = pa.PythonFile(raw, mode="r")
-        if encoding not in _UTF8:
-            stream = pa.transcoding_input_stream(stream, encoding, "utf-8")
-        with arrow_csv.open_csv(
-            stream,
-            arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=True, skip_rows=(form.header_row or 1) - 1),
-            arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=on_ragged),
-            arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=False, null_values=[], check_utf8=False),
-        ) as reader:
-            yield reader
+        if encoding.codec not in UTF8:
+            stream = pa.transcoding_input_stream(stream, encoding.codec, "utf-8")
+        try:
+            reader = arrow_csv.open_csv(
+                stream,
+                arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=True, skip_rows=dialect.header_row - 1),
+                arrow_csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=on_ragged),
+                arrow_csv.ConvertOptions(column_types=types, strings_can_be_null=False, null_values=[], check_utf8=False),
+            )
+        except pa.ArrowInvalid as error:
+            if "straddling" in str(error):
+                raise UnreadableFile(_endless(file, dialect.header_row)) from error
+            if dialect.line_end:
+                raise
+            reader = None
+        yield reader
 
 
-def _first_record(file: ExportFile, form: FileForm, encoding: str, delimiter: str) -> tuple[str, ...] | None:
-    """The record of the header's row; null where the file ends in it, which Arrow takes for an empty file."""
-    try:
-        with _reader(file, form, encoding, delimiter, {}, lambda _: "skip") as peek:
-            names = peek.schema.names
-        with _reader(file, form, encoding, delimiter, dict.fromkeys(names, pa.string()), lambda _: "skip") as reader:
-            return tuple(value.strip("\ufeff") for value in reader.read_next_batch().slice(0, 1).to_pylist()[0].values())
-    except pa.ArrowInvalid:
-        return None
-
-
-def _only_line(file: ExportFile, form: FileForm, encoding: str, delimiter: str) -> tuple[str, ...]:
-    """The header of a file that ends with it, without a line break; nothing where the file is shorter."""
-    row = form.header_row or 1
-    with _open(file.path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
-        records = islice(csv.reader(text, delimiter=delimiter), row - 1, row)
-        return tuple(value.strip("\ufeff") for record in records for value in record)
-
-
-def _check_header(file: ExportFile, form: FileForm, header: tuple[str, ...], delimiter: str) -> None:
-    row = form.header_row or 1
-    if not any(name.strip() for name in header):
-        raise UnreadableFile(f"{file.name}: row {row} should hold the header and is blank; set header_row to the row that does, or export again")
-    other = [d for d in _DELIMITERS if len(header) == 1 and d in header[0]]
-    if other:
-        raise UnreadableFile(f"{file.name}: the header is one name that holds {other[0]!r}, not {delimiter!r}; set delimiter: {other[0]!r} for it")
-
-
-def _batches(file: ExportFile, form: FileForm, encoding: str, delimiter: str, width: int, last_character: str, positions: Sequence[int]) -> Iterator[TextBatch]:
+def _batches(file: ExportFile, encoding: Encoding, dialect: Dialect, instruction_rows: int, positions: Sequence[int]) -> Iterator[TextBatch]:
     ragged_rows: list[tuple[int, int, int]] = []
+    is_open = False
 
     def on_ragged(row) -> str:
+        nonlocal is_open
         ragged_rows.append((row.number, row.actual_columns, _breaks(row.text)))
+        is_open = row.text.count('"') % 2 == 1
         return "skip"
 
-    first_line = form.header_row or 1
+    width, first_line = len(dialect.header), dialect.header_row
     lines = _Lines(first_line)
-    skip = 1 + (form.instruction_rows or 0)
+    first_record = first_line + 1 + instruction_rows
     last_value, line = "", first_line
-    with _reader(file, form, encoding, delimiter, {f"f{i}": pa.string() for i in range(width)}, on_ragged) as reader:
-        while True:
+    with _reader(file, encoding, dialect, on_ragged) as reader:
+        while reader is not None:
             try:
                 batch = reader.read_next_batch()
             except StopIteration:
                 break
             except pa.ArrowInvalid as error:
-                raise UnreadableFile(_unclosed(file, line, "runs on for more than 16 MB")) from error
+                raise UnreadableFile(_endless(file, line)) from error
             if not batch.num_rows:
                 continue
             breaks = _line_breaks(batch)
             records, starts, ragged = lines.of(breaks, ragged_rows)
             line, last_value = int(starts[-1]), batch.column(width - 1)[-1].as_py()
-            swallowing = _swallowing(batch, breaks, delimiter)
+            swallowing = _swallowing(batch, breaks, dialect.delimiter)
             ragged += [(records[i].as_py(), starts[i].as_py(), starts[i].as_py() + int(breaks[i]), None) for i in swallowing]
-            kept = pc.and_(pc.greater_equal(records, pa.scalar(first_line + skip)), pc.invert(_is_blank(batch)))
+            kept = pc.and_(pc.greater_equal(records, pa.scalar(first_record)), pc.invert(_is_blank(batch)))
             kept = pc.and_(kept, pa.array(np.isin(np.arange(len(breaks)), swallowing, invert=True)))
             yield TextBatch(
                 pa.table({str(i): batch.column(i) for i in positions}).filter(kept),
                 starts.filter(kept),
-                tuple(RaggedRow(at, to, found, width) for record, at, to, found in ragged if record >= first_line + skip),
+                tuple(_ragged(at, to, found, width) for record, at, to, found in ragged if record >= first_record),
             )
-    if "\n" in last_value and last_character != '"':
-        raise UnreadableFile(_unclosed(file, line, "is never closed, so that all that follows is one value"))
-    rest = [(at, to, found) for record, at, to, found in lines.rest(ragged_rows) if record >= first_line + skip]
+    rest = [(at, to, found) for record, at, to, found in lines.rest(ragged_rows) if record >= first_record]
+    ends_ragged = bool(rest) and rest[-1][1] > rest[-1][0] and is_open
+    if ends_ragged or ("\n" in last_value and not rest and encoding.last != '"'):
+        at = rest[-1][0] if ends_ragged else line
+        raise UnreadableFile(f"{file.name}: a quote opened in or after the record of line {at} is never closed, so that all that follows is one value; {_MEND}")
     if rest:
         nothing = pa.table({str(i): pa.array([], pa.string()) for i in positions})
-        yield TextBatch(nothing, pa.array([], pa.int64()), tuple(RaggedRow(at, to, found, width) for at, to, found in rest))
+        yield TextBatch(nothing, pa.array([], pa.int64()), tuple(_ragged(at, to, found, width) for at, to, found in rest))
 
 
-def _unclosed(file: ExportFile, line: int, what: str) -> str:
-    return f"{file.name}: a quote opened in or after the record of line {line} {what}; close the quote there, or export again"
+def _ragged(line: int, last_line: int, found: int | None, width: int) -> BrokenRow:
+    """What is said of a record with another number of columns; ``found`` is null where one value holds whole rows."""
+    count = "several rows in one" if found is None else f"found {found}"
+    swallowed = f" in lines {line} to {last_line}: a quote that is not closed may have taken in the rows between" if last_line > line else ""
+    return BrokenRow(line, f"{width} columns, {count}{swallowed}")
+
+
+def _endless(file: ExportFile, line: int) -> str:
+    return f"{file.name}: the record of line {line} or the one after it is longer than {BLOCK_BYTES >> 20} MB: a quote that is never closed, or no line breaks; {_MEND}"
 
 
 def _breaks(text: str) -> int:
@@ -221,7 +135,8 @@ def _line_breaks(batch: pa.RecordBatch) -> np.ndarray:
     breaks = np.zeros(batch.num_rows, dtype=np.int64)
     for column in batch.columns:
         data = column.buffers()[2]
-        if data is not None and np.isin(np.frombuffer(data, np.uint8), (10, 13)).any():
+        text = data.to_pybytes() if data is not None else b""
+        if b"\n" in text or b"\r" in text:
             breaks += pc.count_substring_regex(column, _LINE_BREAK).to_numpy(zero_copy_only=False)
     return breaks
 

@@ -3,7 +3,9 @@
 What belongs here: turning stored types into text without loss. What does not: header names and the meaning of values.
 """
 
+import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 
 from assets.exports.errors import UnreadableFile, shown
 from assets.exports.files import ExportFile
+from assets.exports.readers.opening import is_plain, opened
 from assets.exports.readers.text import TextBatch, TextFile
 from assets.exports.settings import FileForm
 
@@ -21,19 +24,30 @@ _BATCH_ROWS = 131_072
 
 def read_parquet(file: ExportFile, form: FileForm) -> TextFile:
     """The text of a Parquet file; UnreadableFile where it is broken."""
+    with _parquet(file) as parquet:
+        names = parquet.schema_arrow.names
+    return TextFile(tuple(names), partial(_batches, file), "Parquet")
+
+
+@contextmanager
+def _parquet(file: ExportFile) -> Iterator[pq.ParquetFile]:
+    """The opened file: in place where it stands plain on a local disk, else unpacked in memory."""
     try:
-        with pq.ParquetFile(file.path) as opened:
-            schema = opened.schema_arrow
-    except pa.ArrowInvalid as error:
+        if is_plain(file):
+            with pq.ParquetFile(file.path) as parquet:
+                yield parquet
+        else:
+            with opened(file) as stream, pq.ParquetFile(io.BytesIO(stream.read())) as parquet:
+                yield parquet
+    except (pa.ArrowInvalid, OSError) as error:
         raise UnreadableFile(f"{file.name}: is not a whole Parquet file; copy or export it again") from error
-    return TextFile(tuple(schema.names), partial(_batches, file))
 
 
 def _batches(file: ExportFile, positions: Sequence[int]) -> Iterator[TextBatch]:
     line = 1
-    with pq.ParquetFile(file.path) as opened:
-        names = opened.schema_arrow.names
-        for batch in opened.iter_batches(batch_size=_BATCH_ROWS, columns=[names[i] for i in positions], use_threads=False):
+    with _parquet(file) as parquet:
+        names = parquet.schema_arrow.names
+        for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, columns=[names[i] for i in positions], use_threads=False):
             columns = {str(i): _text(file, names[i], batch.column(names[i])) for i in positions}
             yield TextBatch(pa.table(columns), pa.array(np.arange(line, line + batch.num_rows, dtype=np.int64)))
             line += batch.num_rows

@@ -13,35 +13,37 @@ Line = int
 
 
 @dataclass(frozen=True)
-class RaggedRow:
-    """A row whose number of columns is not the header's; ``last_line`` is beyond ``line`` where it has quoted breaks.
-
-    ``columns_found`` is null where the number is right but one value holds the rest of its row, whole rows and the
-    beginning of another: a quote was not closed.
-    """
+class BrokenRow:
+    """A row that cannot be taken apart into the header's columns; ``expected`` says what should be there and what is."""
 
     line: Line
-    last_line: Line
-    columns_found: int | None
-    columns_expected: int
+    expected: str
 
 
 @dataclass(frozen=True)
 class TextBatch:
-    """Rows in the order of the file: text columns named by their position in the header ("0", "1", …), and lines."""
+    """Rows in the order of the file: text columns named by their position in the header ("0", "1", …), and lines.
+
+    ``parts`` numbers the rows of one line where it makes several; ``passed_over`` counts lines that are no rows of the
+    table. Both come from assets/exports/shaping.py alone.
+    """
 
     columns: pa.Table
     lines: pa.Array
-    ragged: tuple[RaggedRow, ...] = ()
+    broken: tuple[BrokenRow, ...] = ()
+    parts: pa.Array | None = None
+    passed_over: int = 0
 
 
 @dataclass(frozen=True)
 class TextFile:
     """A file as text. ``batches(positions)`` reads the columns at those positions of ``header``, from the start each time.
 
-    Nothing is guessed: "00000005" and "NA" stay what they are, no value is null but in Parquet and empty cells of a
-    sheet. Rows without any value are left out, as blank lines are.
+    Nothing is guessed: "00000005" and "NA" stay what they are, no value is null but in Parquet, in JSON and in empty
+    cells of a sheet. Rows without any value are left out, as blank lines are. ``form`` says in words in which form the
+    file was found to be, such as ``CSV, GB18030, ';', CRLF``.
     """
 
     header: tuple[str, ...]
     batches: Callable[[Sequence[int]], Iterator[TextBatch]]
+    form: str

@@ -1,0 +1,99 @@
+"""Tries a proposed configuration on the exports: how many rows of each table it would accept, and what it would reject.
+
+What belongs here: reading and judging without publishing, and the question where so many rows fail that a run would stop.
+What does not: judging itself (assets/exports/judge.py).
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from assets.exports.exported import NO_OWNERS, read_and_judge
+from assets.exports.files import Folder
+from assets.exports.judge import expected_of
+from assets.exports.settings import Configuration
+from assets.exports.source import ExportSource
+from pipelines.engine.duckdb import DuckDB
+from pipelines.proposal.drafting import Draft
+from pipelines.proposal.questions import Question, Weight
+from quality.tables import EXPORTED
+
+_LISTED_ONLY = ("before", "after", "future", "owner", "range", "implausible", "order")
+"""What the codes of expectations hold that may be listed in place of rejecting the row: the row can be counted all the same."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Verdicts of one table, and how many rejected rows have each reason that rejects."""
+
+    read: int
+    accepted: int
+    superseded: int
+    rejected: int
+    reasons: Mapping[str, int]
+
+    def stops(self, table: str, company: Configuration) -> bool:
+        """True where a run would stop because of the rejected rows."""
+        limits = company.thresholds
+        is_many = table == "opportunities" or self.rejected >= limits.rejected_rows_at_least
+        return is_many and self.rejected > limits.rejected_rows_share * (self.read - self.superseded)
+
+
+def tried(folder: Folder, company: Configuration, export_date: date) -> dict[str, Tried]:
+    """The verdicts of every configured table."""
+    source = ExportSource(folder, company)
+    found: dict[str, Tried] = {}
+    with TemporaryDirectory() as spill:
+        engine = DuckDB(Path(spill))
+        judge = {"source": source, "company": company, "engine": engine, "as_of": export_date, "export_date": export_date}
+        owners, deals = NO_OWNERS, None
+        for table in ("owners", "opportunities", *(t for t in EXPORTED if t not in ("owners", "opportunities"))):
+            if table not in company.exports.tables:
+                continue
+            parents = None if table in ("owners", "opportunities") else deals
+            judged = read_and_judge(table, parents=parents, owners=owners if table == "opportunities" else NO_OWNERS, **judge)
+            if table == "owners":
+                owners = judged.filter(pc.equal(judged["_verdict"], "accepted")).select(["owner_id"])
+            if table == "opportunities":
+                deals = judged
+            rejecting = {e.code for e in expected_of(company, table) if e.severity != "warning"}
+            found[table] = _counted(judged, rejecting)
+    return found
+
+
+def ask_about_rejections(draft: Draft, verdicts: Mapping[str, Tried], company: Configuration) -> bool:
+    """Propose to list what would stop the run, where the rows can be counted all the same; ask in any case. True if that changes verdicts."""
+    stopping = {table: verdict for table, verdict in verdicts.items() if verdict.stops(table, company)}
+    if not stopping:
+        return False
+    severities = {f"{table}.{code}": "warning" for table, v in stopping.items() for code in v.reasons if any(word in code for word in _LISTED_ONLY)}
+    told = [
+        f"{v.rejected:,} of {v.read:,} rows of {table} ({', '.join(f'{code}: {n:,}' for code, n in sorted(v.reasons.items(), key=lambda r: (-r[1], r[0])))})"
+        for table, v in stopping.items()
+    ]
+    evidence = f"would be rejected: {'; '.join(told)}; above {company.thresholds.rejected_rows_share:.0%} a run stops"
+    left = [table for table in stopping if not any(key.startswith(f"{table}.") for key in severities)]
+    effect = "with severity reject these rows are left out and the run stops until they are mended or thresholds.rejected_rows_share is raised"
+    if left:
+        effect = f"{effect}; {', '.join(left)}: correct the files, or take the table out of exports.tables"
+    if severities:
+        draft.data["severities"] = dict(sorted(severities.items()))
+        draft.notes["severities",] = ["Listed in place of rejected."]
+    place = ("severities",) if severities else ("exports", "tables", left[0])
+    proposal = ", ".join(f"{key}: warning" for key in sorted(severities)) or "nothing: they stay rejected"
+    draft.questions.append(Question(Weight.STOPS, place, "severities", proposal, evidence, effect))
+    return bool(severities)
+
+
+def _counted(judged: pa.Table, rejecting: Collection[str]) -> Tried:
+    """The verdicts; of the reasons those that reject a row, or make a value of it unreadable."""
+    verdicts = Counter(judged["_verdict"].to_pylist())
+    reasons = judged.filter(pc.equal(judged["_verdict"], "rejected"))["_reasons"].to_pylist()
+    counts = Counter(code for codes in reasons for code in codes if code in rejecting or code.startswith(("unreadable", "ragged")))
+    return Tried(judged.num_rows, verdicts["accepted"], verdicts["superseded"], verdicts["rejected"], dict(counts))

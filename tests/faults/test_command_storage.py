@@ -23,6 +23,8 @@ from pipelines.lake import Lake
 from pipelines.report_db import ReportDatabase
 from tests.faults.command import END, Company, assert_refused, assert_republished, leftovers, refused, say
 
+pytestmark = pytest.mark.slow
+
 
 def fill(disk: Path, free_kilobytes: int) -> None:
     """Fill ``disk`` until so much is free."""
@@ -40,7 +42,6 @@ def when_told(monkeypatch, words: str, fault: Callable[[], None]) -> None:
     monkeypatch.setattr("pipelines.cli._progress", progress)
 
 
-@pytest.mark.slow
 def test_the_disk_is_full_during_publication(company: Company, disk_of):
     disk = disk_of(8_000)
     small = company.copied(disk / "company")
@@ -86,7 +87,6 @@ def test_the_disk_fills_up_while_tables_are_computed(company: Company, disk_of, 
     assert leftovers(small) == []
 
 
-@pytest.mark.slow
 def test_the_disk_fills_up_before_the_page_and_the_run_is_repeated(company: Company, disk_of, monkeypatch):
     disk = disk_of(8_000)
     small = company.copied(disk / "company")
@@ -129,7 +129,6 @@ def test_a_home_folder_that_may_not_be_written(company: Company, open_folder, wi
     assert moved.published() == former
 
 
-@pytest.mark.slow
 def test_the_report_file_is_locked(company: Company, monkeypatch):
     former = company.published()
     monkeypatch.setattr("pipelines.resources.ReportDatabase", partial(ReportDatabase, wait_seconds=0.2))
@@ -139,7 +138,6 @@ def test_the_report_file_is_locked(company: Company, monkeypatch):
     assert leftovers(company) == []
 
 
-@pytest.mark.slow
 def test_the_report_database_goes_away_during_the_run(company: Company, postgres_url, postgres_server, monkeypatch):
     server = Company(company.folder, postgres_url.render_as_string(hide_password=False))
     assert server.run().exit_code == 0

@@ -55,6 +55,7 @@ def counts(read: int, rejected: int = 0) -> dict[str, int]:
     return {"read": read, "accepted": read - rejected, "superseded": 0, "rejected": rejected}
 
 
+@pytest.mark.slow
 def test_salesforce_native_tables_are_read_by_their_own_names(judged):
     exports = judged("salesforce_native")
     deals = by_hand("salesforce_native/sf_opportunity_data.csv")

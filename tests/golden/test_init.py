@@ -24,6 +24,8 @@ from pipelines.resources import Place
 from pipelines.run import run_job
 from quality.query import Query
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 real = pytest.mark.skipif(not DATA.is_dir(), reason=f"the third-party exports are not beside this checkout (expected {DATA})")

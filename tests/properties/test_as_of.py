@@ -72,6 +72,7 @@ def export_of(day: int, courses: list[dict]) -> dict:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(courses=st.lists(deals(), min_size=1, max_size=4), day=st.integers(0, END))
 def test_a_replay_equals_what_was_computed_at_the_time(courses, day):

@@ -97,6 +97,7 @@ def test_members_add_up_to_the_company(tmp_path, history):
         pd.testing.assert_frame_equal(group, company)
 
 
+@pytest.mark.slow
 @QUICK
 @given(histories)
 def test_cohorts_add_up_and_rates_are_shares(tmp_path, history):
@@ -111,6 +112,7 @@ def test_cohorts_add_up_and_rates_are_shares(tmp_path, history):
         assert (days.isna() | (days >= 0)).all(axis=None)
 
 
+@pytest.mark.slow
 @QUICK
 @given(histories, st.integers(0, 2**32 - 1))
 def test_order_of_rows_is_irrelevant(tmp_path, history, seed):

@@ -25,6 +25,7 @@ def _results(history, origin: date, origins: int, horizons_only: bool):
     return win_probabilities(models, open_deals(history, day_number(origin)), HORIZON_DAYS, horizons_only=horizons_only)
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10_000), months_back=st.integers(1, 8), deals=st.integers(150, 500))
 def test_facts_learned_later_change_no_earlier_result(seed, months_back, deals):
@@ -39,6 +40,7 @@ def test_facts_learned_later_change_no_earlier_result(seed, months_back, deals):
         assert later[method].lost_by == pytest.approx(result.lost_by, abs=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),

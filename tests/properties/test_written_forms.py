@@ -58,6 +58,7 @@ def test_a_unit_multiplies_exactly_and_rounds_half_away_from_zero(connection, am
     assert values(connection, "original_amount", [f"{a:f}" for a in amounts], forms(), scale=Decimal(factor)) == expected
 
 
+@pytest.mark.slow
 @FEW
 @given(days=st.lists(st.dates(date(1900, 1, 1), date(2199, 12, 31)), min_size=1, max_size=50))
 def test_a_day_comes_back_from_every_declared_form(connection, days):
@@ -66,6 +67,7 @@ def test_a_day_comes_back_from_every_declared_form(connection, days):
         assert values(connection, "date", [f"{day.year}/{day.month}/{day.day}" for day in days], forms()) == days
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(given_=st.lists(st.one_of(_near_values, st.text(max_size=12).filter(lambda t: t.isprintable())), min_size=1, max_size=60))
 def test_no_text_breaks_the_reading(connection, given_):

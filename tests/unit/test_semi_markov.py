@@ -144,6 +144,7 @@ def _judged(funnel: Funnel, deals: int, seed: int):
     return scores, choose_method(scores, seed=1)
 
 
+@pytest.mark.slow
 def test_deals_that_can_be_told_apart_are():
     scores, choice = _judged(Funnel(), deals=2500, seed=31)
     assert choice.tells_deals_apart is True
@@ -154,6 +155,7 @@ def test_deals_that_can_be_told_apart_are():
     assert table["is_published"].sum() == 5
 
 
+@pytest.mark.slow
 def test_without_signal_the_answer_is_the_base_rate():
     # The share of wins is the same in every stage: nothing says which deals win.
     same = Funnel(win=(0.006,) * 3, lose=(0.010,) * 3)
@@ -165,6 +167,7 @@ def test_without_signal_the_answer_is_the_base_rate():
     )
 
 
+@pytest.mark.slow
 def test_a_level_that_follows_the_months_is_no_signal_about_deals():
     # The base rate misses the fall and loses on `ever`; on `which` a method has no gain from that.
     same = Funnel(win=(0.010,) * 3, lose=(0.010,) * 3, drop_day=700, drop=0.3)
@@ -182,6 +185,7 @@ def test_with_too_few_origins_nothing_is_claimed():
     assert choice.method == "stage_rates"
 
 
+@pytest.mark.slow
 def test_choices_rest_on_earlier_origins_only():
     scores, _ = _judged(Funnel(), deals=1200, seed=35)
     table = deal_method_choice(scores, seed=1)

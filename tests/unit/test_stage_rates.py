@@ -27,6 +27,7 @@ def _frames(rows: list[tuple]) -> tuple:
     return deals, visits.loc[visits["created_at"].notna()], stages
 
 
+@pytest.mark.slow
 def test_rates_by_horizon_come_back_from_a_known_funnel():
     funnel = Funnel()
     frames = draw_deals(funnel, deals=6000, days=1100, seed=11)

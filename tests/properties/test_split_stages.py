@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +58,7 @@ def export_of(day: int, deals: list[dict]) -> dict:
     return {"opportunities": judged("opportunities", rows), "stage_history": judged("stage_history", history)}
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(deals=st.lists(courses(), min_size=1, max_size=5), day=st.integers(0, END))
 def test_nobody_moves_at_the_change_and_replays_are_what_was_known(deals, day):

@@ -18,6 +18,10 @@ NEVER = np.int32(2**30)
 
 UNKNOWN_STAGE = np.int8(-1)
 
+OLDEST_AGE_DAYS = 366
+"""From this age in a stage on nothing depends on the age any more. A stay that was under way when the history began has an
+unknown age until it is surely that old."""
+
 ADVANCED, REGRESSED, WON, LOST = range(4)
 CAUSES = ("advanced", "regressed", "won", "lost")
 """Causes by which a stay ends, in the order of their codes; -1 while it has not ended."""
@@ -64,6 +68,10 @@ class DealHistory:
     the other) and is `UNKNOWN_STAGE` for time in which a deal was open in a stage nobody recorded; ``cause`` indexes
     `CAUSES`. ``outcome_day`` and ``outcome_won`` belong to a stay: the first win or loss of its deal at or after it
     (`NEVER` and False if none). ``stage_now`` is the stage at ``known_day`` even where its entry has no date.
+
+    ``is_entry_dated`` is False for a stay that was under way when the history began: ``entered_day`` is then the day from
+    which it is known to be in its stage, and its age is unknown (left truncation). ``starts_known`` (one per deal)
+    is False for deals that are older than the history: where they started is not known.
     """
 
     known_day: int
@@ -72,11 +80,13 @@ class DealHistory:
     opportunity_id: pd.Index
     groups: Groups
     created_day: np.ndarray
+    starts_known: np.ndarray
     stage_now: np.ndarray
     first_stay: np.ndarray
     stay_deal: np.ndarray
     stay_stage: np.ndarray
     entered_day: np.ndarray
+    is_entry_dated: np.ndarray
     exited_day: np.ndarray
     cause: np.ndarray
     next_stage: np.ndarray
@@ -98,8 +108,9 @@ def deal_history(
     """Turn the core tables into arrays.
 
     Reads of ``opportunities``: opportunity_id, status, stage, created_at, closed_at; of ``stage_visits``:
-    opportunity_id, visit_number, stage, entered_at, exited_at, exit_kind, next_stage; of ``stages``: stage, pipeline,
-    position, kind. ``groups`` is from `deal_groups` on the same opportunities.
+    opportunity_id, visit_number, stage, seen_at (the entry where it is dated), is_entry_dated, exited_at, exit_kind,
+    next_stage, course; of ``stages``: stage, pipeline, position, kind, last_day (of a stage that there is no more).
+    ``groups`` is from `deal_groups` on the same opportunities.
 
     Time in which a deal was open without a recorded stage becomes a stay in an unknown stage: from creation to the
     first recorded entry, or to the outcome of a deal that has no history. An open deal without any date counts as
@@ -108,7 +119,12 @@ def deal_history(
     Raises ValueError where a visit names no known opportunity or stage.
     """
     known = day_number(as_of)
-    declared = stages.loc[stages["kind"] == "open"].sort_values(["pipeline", "position"], kind="stable")
+    # Stages that there are no more stand last, so that those of today are neighbours.
+    declared = (
+        stages.loc[stages["kind"] == "open"]
+        .sort_values(["pipeline", "position"], kind="stable")
+        .sort_values("last_day", key=pd.isna, ascending=False, kind="stable")
+    )
     stage_index = pd.Index(declared["stage"].astype("str"))
     deals = pd.Index(opportunities["opportunity_id"].astype("str"))
     n_deals = len(deals)
@@ -118,7 +134,8 @@ def deal_history(
         {
             "deal": visit_deal,
             "stage": _codes(stage_visits["stage"], stage_index),
-            "entered": _days(stage_visits["entered_at"]),
+            "entered": _days(stage_visits["seen_at"]),
+            "dated": stage_visits["is_entry_dated"].to_numpy(bool),
             "exited": _days(stage_visits["exited_at"]),
             "cause": _codes(stage_visits["exit_kind"], pd.Index(CAUSES)),
             "next": _codes(stage_visits["next_stage"], stage_index),
@@ -150,18 +167,22 @@ def deal_history(
     entered = visits["entered"].to_numpy(np.int32)
     created = np.full(n_deals, NEVER, dtype=np.int32)
     created[deal[first_stay]] = entered[first_stay]
+    starts_known = np.ones(n_deals, dtype=bool)
+    starts_known[visit_deal[(stage_visits["course"] != "whole").to_numpy()]] = False
     return DealHistory(
         known_day=known,
         stages=tuple(stage_index),
-        pipeline=pd.factorize(declared["pipeline"])[0].astype(np.int8),
+        pipeline=_neighbourhoods(declared),
         opportunity_id=deals,
         groups=groups if groups is not None else one_group(n_deals),
         created_day=created,
+        starts_known=starts_known,
         stage_now=np.where(is_open, _codes(opportunities["stage"], stage_index), UNKNOWN_STAGE).astype(np.int8),
         first_stay=first_stay,
         stay_deal=deal,
         stay_stage=visits["stage"].to_numpy(np.int8),
         entered_day=entered,
+        is_entry_dated=visits["dated"].to_numpy(bool),
         exited_day=exited,
         cause=cause,
         next_stage=np.where(cause < WON, visits["next"].to_numpy(), -1).astype(np.int8),
@@ -205,6 +226,15 @@ def deal_groups(opportunities: pd.DataFrame, opportunity_segments: pd.DataFrame,
     return Groups(group.reshape(-1).astype(np.int16), names, members)
 
 
+def _neighbourhoods(declared: pd.DataFrame) -> np.ndarray:
+    """A number per open stage, equal for stages that deals may be expected to move between: those of one pipeline.
+
+    A stage that there is no more is nobody's neighbour: nothing moves into it.
+    """
+    gone = declared["last_day"].notna()
+    return pd.factorize(declared["pipeline"].astype("str") + np.where(gone, " until " + declared["stage"].astype("str"), ""))[0].astype(np.int8)
+
+
 def _with_unrecorded_time(visits, created, is_open, closed_day, outcome, known) -> pd.DataFrame:
     """Visits with stays in an unknown stage before the first visit, instead of any, and after the last of an open deal."""
     n_deals = len(created)
@@ -236,6 +266,7 @@ def _with_unrecorded_time(visits, created, is_open, closed_day, outcome, known) 
 
 def _stays(deal, entered, exited, cause) -> pd.DataFrame:
     columns = {"deal": deal.astype(np.int32), "stage": UNKNOWN_STAGE, "entered": entered, "exited": exited, "cause": cause, "next": np.int8(-1)}
+    columns |= {"dated": True}
     return pd.DataFrame(columns, index=range(len(deal))).astype({"entered": np.int32, "exited": np.int32, "cause": np.int8})
 
 

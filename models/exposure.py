@@ -4,7 +4,8 @@ What belongs here: the counts that stage hazards are fitted on. What does not: a
 
 The calendar is cut into thirds of months (days 1-10, 11-20, 21-end), so that an origin at a month's end, and the
 as-of day itself, read whole slots only. The day of entry is an age bin of its own with one "day" at risk: a stay that
-ends the day it began is an exit in that bin.
+ends the day it began is an exit in that bin. A stay that was under way when the history began is at risk from the
+day on which its age bin is certain, when it is surely in the last: before that it belongs to no age.
 """
 
 from dataclasses import dataclass
@@ -12,14 +13,11 @@ from datetime import date
 
 import numpy as np
 
-from models.deal_history import CAUSES, NEVER, UNKNOWN_STAGE, WON, DealHistory, day_date, day_number
+from models.deal_history import CAUSES, NEVER, OLDEST_AGE_DAYS, UNKNOWN_STAGE, WON, DealHistory, day_date, day_number
 from models.landmarks import month_ends
 
-AGE_EDGES_DAYS = np.array([0, 1, 2, 4, 8, 15, 22, 31, 46, 61, 91, 121, 181, 271, 366])
-"""First day in stage of each age bin; the last is open."""
-
-OLDEST_AGE_DAYS = int(AGE_EDGES_DAYS[-1])
-"""From this age on a stay's hazards stay as they are."""
+AGE_EDGES_DAYS = np.array([0, 1, 2, 4, 8, 15, 22, 31, 46, 61, 91, 121, 181, 271, OLDEST_AGE_DAYS])
+"""First day in stage of each age bin; the last is open: from there on a stay's hazards stay as they are."""
 
 POSITIONS = 9
 """Places in a fiscal quarter: third of the month within month of the quarter."""
@@ -92,13 +90,14 @@ def count_exposure(history: DealHistory, months: int, fiscal_year_start_month: i
     units = n_stages * n_groups
 
     at_risk = np.empty((n_slots, units, n_bins), dtype=np.int64)
+    dated = history.is_entry_dated[stay]
     alive = np.arange(len(stay))
     next_edges = np.append(AGE_EDGES_DAYS[1:], NEVER // 2)
     for k, (edge, next_edge) in enumerate(zip(AGE_EDGES_DAYS, next_edges, strict=True)):
         alive = alive[last[alive] - entered[alive] >= edge]
         start = np.maximum(entered[alive] + edge, first_day)
         stop = np.minimum(entered[alive].astype(np.int64) + next_edge - 1, last[alive])
-        inside = start <= stop
+        inside = (start <= stop) & (dated[alive] | (edge == OLDEST_AGE_DAYS))
         row = unit[alive[inside]] * (span + 1)
         change = np.bincount(row + (start[inside] - first_day), minlength=units * (span + 1))
         change -= np.bincount(row + (stop[inside] - first_day + 1), minlength=units * (span + 1))
@@ -110,7 +109,8 @@ def count_exposure(history: DealHistory, months: int, fiscal_year_start_month: i
     cause = history.cause[stay[ended]].astype(np.int64)
     slot = slot_of_day[last[ended] - first_day]
     place = ((cause * n_slots + slot) * units + unit[ended]) * n_bins + age_bin
-    exits = np.bincount(place, minlength=len(CAUSES) * n_slots * units * n_bins)
+    of_known_age = dated[ended] | (age_bin == n_bins - 1)
+    exits = np.bincount(place[of_known_age], minlength=len(CAUSES) * n_slots * units * n_bins)
 
     shape = (n_stages, n_groups, n_bins)
     return Exposure(
@@ -154,7 +154,7 @@ def _created(history, first_day, slot_of_day, n_slots) -> np.ndarray:
     unknown = history.stay_stage[first] == UNKNOWN_STAGE
     start = np.where(unknown & (history.stay_deal[following] == history.stay_deal[first]), following, first)
     stage, entered = history.stay_stage[start].astype(np.int64), history.entered_day[start]
-    used = (stage >= 0) & (entered >= first_day)
+    used = (stage >= 0) & (entered >= first_day) & history.starts_known[history.stay_deal[start]]
     unit = stage[used] * n_groups + history.groups.deal_group[history.stay_deal[start[used]]]
     place = slot_of_day[entered[used] - first_day] * (n_stages * n_groups) + unit
     return np.bincount(place, minlength=n_slots * n_stages * n_groups).reshape(n_slots, n_stages, n_groups)

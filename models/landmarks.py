@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from models.deal_history import NEVER, UNKNOWN_STAGE, DealHistory, day_date, day_number
+from models.deal_history import NEVER, OLDEST_AGE_DAYS, UNKNOWN_STAGE, DealHistory, day_date, day_number
 
 LONGEST_LAG_DAYS = 730
 """Outcomes later than this after their landmark are not counted; the tail is extrapolated."""
@@ -64,6 +64,7 @@ def open_deals(history: DealHistory, day: int) -> OpenDeals:
     stage = history.stay_stage[stay]
     unknown = stage == UNKNOWN_STAGE
     age = np.where(unknown, -1, day - history.entered_day[stay])
+    age = np.where(history.is_entry_dated[stay] | (age >= OLDEST_AGE_DAYS), age, -1)
     if day == history.known_day:
         stage = np.where(unknown, history.stage_now[deal], stage)
     return OpenDeals(

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from models.stage_dates import DatedStage, are_related, date_problems
+
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Language = Literal["en", "zh"]
@@ -68,14 +70,18 @@ class Outcome(Settings):
 class Stage(Settings):
     """One open stage of a pipeline, in the order of the list it stands in.
 
-    ``entry`` and ``exit`` say in words what lets a deal in and out, ``actions`` and ``output`` what is done there and what
-    comes of it. ``required_fields`` are columns of the opportunities that a deal must have to leave the stage, and
-    ``cadence_days`` the days between two follow-ups.
+    ``valid_from`` and ``valid_to`` are its first and last day; ``replaces`` names the stages whose place it takes
+    (models/stage_succession.py). ``entry`` and ``exit`` say in words what lets a deal in and out, ``actions`` and
+    ``output`` what is done there and what comes of it. ``required_fields`` are columns of the opportunities that a deal
+    must have to leave the stage, and ``cadence_days`` the days between two follow-ups.
     """
 
     key: Key
     labels: Labels | None = None
     spellings: tuple[str, ...] = ()
+    valid_from: date | None = None
+    valid_to: date | None = None
+    replaces: tuple[str, ...] = ()
     benchmark_conversion: Share | None = None
     benchmark_days: Annotated[float, Field(gt=0)] | None = None
     default_probability: Share | None = None
@@ -111,19 +117,38 @@ class Pipeline(Settings):
     other_events: tuple[str, ...] = ()
 
     @model_validator(mode="after")
+    def _dates_of_stages_agree(self):
+        for s in self.stages:
+            for key in s.replaces:
+                if key not in {other.key for other in self.stages}:
+                    raise ValueError(f"the stage {s.key} replaces {key!r}, which is no stage of the pipeline")
+        for p in date_problems(self.dated_stages):
+            raise ValueError(f"the stage {self.stages[p.position].key} has {p.found}; expected {p.expected}")
+        return self
+
+    @model_validator(mode="after")
     def _spellings_are_unambiguous(self):
-        owner: dict[str, str] = {}
+        owners: dict[str, list[str]] = {}
         named = [(s.key, {s.key, *s.spellings}) for s in self.stages]
         named += [("won", set(self.won.spellings)), ("lost", set(self.lost.spellings)), ("other_events", set(self.other_events))]
         for key, spellings in named:
             for spelling in sorted(spellings):
-                if owner.setdefault(spelling, key) != key:
-                    raise ValueError(f"the spelling {spelling!r} stands for both {owner[spelling]} and {key}; each spelling belongs to one stage")
+                before = owners.setdefault(spelling, [])
+                # A stage may keep the name of one that it replaces: the day tells them apart.
+                for other in before:
+                    if other != key and not are_related(key, other, self.dated_stages):
+                        raise ValueError(f"the spelling {spelling!r} stands for both {other} and {key}; each spelling belongs to one stage")
+                before.append(key)
         keys = [s.key for s in self.stages]
         for key in keys:
             if keys.count(key) > 1 or key in ("won", "lost"):
                 raise ValueError(f"the stage key {key!r} is used twice; keys are unique, and won and lost are taken")
         return self
+
+    @property
+    def dated_stages(self) -> list[DatedStage]:
+        """The stages as far as their dates go."""
+        return [DatedStage(s.key, s.valid_from, s.valid_to, s.replaces) for s in self.stages]
 
 
 class Target(Settings):
@@ -199,6 +224,7 @@ class Company(Settings):
     segments: tuple[Literal[SEGMENT_FIELDS], ...] = ()
     amount_bands: tuple[float, ...] = (200_000, 500_000)
     immutable_fields: tuple[Literal[FIELDS_WITHOUT_HISTORY], ...] = ("source", "opportunity_type", "product", "region")
+    vanished: Literal["open", "deleted"] = "open"
     targets: tuple[Target, ...] = ()
     severities: dict[str, Severity] = {}
     formats: dict[str, str] = {}

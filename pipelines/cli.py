@@ -199,5 +199,20 @@ def why(
             shown.print(line, markup=False)
 
 
+@app.command()
+def schema(
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write; without it the schema is printed.")] = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print the JSON schema of leadline.yaml, by which editors complete and check it."""
+    with _told(debug):
+        from pipelines.configuration_schema import schema_text, write_schema
+
+        if out is None:
+            sys.stdout.write(schema_text())
+        else:
+            write_schema(out)
+
+
 if __name__ == "__main__":
     app()

@@ -13,6 +13,7 @@ from typing import Any
 
 from assets.exports.crm.declaration import Crm
 from assets.exports.pulling import PULLS, file_name, is_pulled
+from models.stage_dates import DatedStage, are_related, date_problems
 from pipelines.configuration_file import Place, nearest, shown
 from quality.expectations import expectations_of
 from quality.tables import EXPORTED
@@ -74,15 +75,37 @@ def _of_pipelines(pipelines: list[tuple[int, Mapping[Any, Any]]]) -> Iterator[Di
     """Stage keys and spellings belong to one stage each; spellings are compared as the reading does: trimmed, in any case."""
     for number, pipeline in pipelines:
         keys: dict[str, Place] = {}
-        owners: dict[str, str] = {}
+        owners: dict[str, list[str]] = {}
+        places, stages = _dated(pipeline)
         for place, key, spelling in _spellings(number, pipeline):
             if place[-1] == "key":
                 if key in keys or key in ("won", "lost"):
                     yield Disagreement(place, shown(key), "a key that no other stage has (won and lost are taken)")
                 keys[key] = place
-            owner = owners.setdefault(spelling.strip().lower(), key)
-            if owner != key:
-                yield Disagreement(place, shown(spelling), f"a spelling of one stage only, in upper or lower case; it stands for {owner} already")
+            before = owners.setdefault(spelling.strip().lower(), [])
+            others = [o for o in before if o != key and not are_related(key, o, stages)]
+            if others:
+                yield Disagreement(place, shown(spelling), f"a spelling of one stage only, in upper or lower case; it stands for {others[0]} already")
+            before.append(key)
+        for place, stage in zip(places, stages):
+            for n, old in enumerate(stage.replaces):
+                yield from _unknown(("pipelines", number, "stages", place, "replaces", n), old, [s.key for s in stages if s.key != stage.key], "another stage")
+        for p in date_problems(stages):
+            yield Disagreement(("pipelines", number, "stages", places[p.position], p.field), p.found, p.expected)
+
+
+def _dated(pipeline: Mapping[Any, Any]) -> tuple[list[int], list[DatedStage]]:
+    """The stages of a pipeline with their places in its list, as far as their dates go."""
+    placed = [(n, s) for n, s in _entries(pipeline.get("stages")) if isinstance(s.get("key"), str)]
+    dated = [DatedStage(s["key"], _day(s.get("valid_from")), _day(s.get("valid_to")), tuple(t for _, t in _texts(s.get("replaces")))) for _, s in placed]
+    return [n for n, _ in placed], dated
+
+
+def _day(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _of_required_fields(pipelines: list[tuple[int, Mapping[Any, Any]]]) -> Iterator[Disagreement]:
@@ -197,9 +220,8 @@ def _of_targets(targets: list[tuple[int, Mapping[Any, Any]]], fiscal_year_start_
 
 
 def _of_period(number: int, kind: Any, start: Any, fiscal_year_start_month: Any) -> Iterator[Disagreement]:
-    try:
-        start = date.fromisoformat(start)
-    except (TypeError, ValueError):
+    start = _day(start)
+    if start is None:
         return
     first_month = fiscal_year_start_month if isinstance(fiscal_year_start_month, int) else 1
     in_quarter = (start.month - first_month) % 3

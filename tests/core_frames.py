@@ -79,21 +79,23 @@ def trusted_tables(exported: Mapping[str, pa.Table], as_of: date, export_date: d
         keep(f"exported_{name}", exported.get(name, judged(name, [])))
     for name, frame in (
         ("parameters", bare(trusted.parameters)(company=company, as_of=as_of, export_date=export_date)),
-        ("stages", bare(trusted.stages)(company=company)),
+        ("stages", bare(trusted.stages)(company=company, as_of=as_of)),
+        ("stage_periods", bare(trusted.stage_periods)(company=company, as_of=as_of)),
         ("calendar", bare(trusted.calendar)(company=company, as_of=as_of)),
         ("working_days", bare(trusted.working_days)(company=company, as_of=as_of)),
     ):
         keep(name, pa.Table.from_pandas(frame, preserve_index=False))
     for name, asset, inputs in (
-        ("opportunity_versions", trusted.opportunity_versions, ("exported_opportunities", "parameters")),
+        ("opportunity_versions", trusted.opportunity_versions, ("exported_opportunities", "stage_periods", "parameters")),
+        ("owner_teams", trusted.owner_teams, ("exported_owners", "parameters")),
         ("stage_dates", trusted.stage_dates, ("exported_opportunities",)),
-        ("stage_entries", trusted.stage_entries, ("opportunity_versions", "exported_stage_history", "stage_dates", "stages", "parameters")),
+        ("stage_entries", trusted.stage_entries, ("opportunity_versions", "exported_stage_history", "stage_dates", "stages", "stage_periods", "parameters")),
         ("episodes", trusted.episodes, ("stage_entries", "exported_stage_history", "exported_field_history", "opportunity_versions", "parameters")),
-        ("stage_visits", trusted.stage_visits, ("stage_entries", "episodes", "working_days", "parameters")),
+        ("stage_visits", trusted.stage_visits, ("stage_entries", "episodes", "owner_teams", "working_days", "parameters")),
         (
             "opportunities",
             trusted.opportunities,
-            ("opportunity_versions", "stage_entries", "episodes", "stages", "exported_owners", "exported_activities", "parameters"),
+            ("opportunity_versions", "stage_entries", "episodes", "stages", "owner_teams", "exported_activities", "exported_field_history", "parameters"),
         ),
         ("opportunity_segments", trusted.opportunity_segments, ("opportunities",)),
     ):

@@ -82,6 +82,9 @@ def draw_deals(funnel: Funnel, deals: int, days: int, seed: int) -> DealFrames:
                 "visit_number": visits.groupby("deal").cumcount() + 1,
                 "stage": names[visits["stage"]],
                 "entered_at": _times(visits["from"]),
+                "seen_at": _times(visits["from"]),
+                "is_entry_dated": True,
+                "course": "whole",
                 "exited_at": _times(visits["to"]),
                 "exit_kind": visits["kind"],
                 "next_stage": following,
@@ -93,6 +96,7 @@ def draw_deals(funnel: Funnel, deals: int, days: int, seed: int) -> DealFrames:
                 "pipeline": "sales",
                 "position": [1, 2, 3, 4, 0],
                 "kind": ["open", "open", "open", "won", "lost"],
+                "last_day": pd.NaT,
             }
         ),
         opportunity_segments=pd.DataFrame({"opportunity_id": ids, "dimension": "source", "member": random.choice(["web", "fair", "partner"], deals)}),

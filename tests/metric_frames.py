@@ -118,6 +118,9 @@ def visits_frame(entries: pd.DataFrame, stages: pd.DataFrame, as_of: date) -> pd
         dwell_days=(leave - visits["entered_at"]) / pd.Timedelta(days=1),
         dwell_working_days=np.busday_count(first, np.where(visits["exited_at"].isna(), last - 1, last)),
         history="observed",
+        is_entry_dated=True,
+        is_dated=True,
+        course="whole",
     )
 
 

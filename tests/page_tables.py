@@ -208,6 +208,8 @@ def _funnel(rng: np.random.Generator, members: tuple) -> dict[str, pd.DataFrame]
         ci_low=np.maximum(rate - half, 0),
         ci_high=np.minimum(rate + half, 1),
         benchmark=benchmark,
+        observed_share=1.0,
+        rebuilt_share=0.0,
     )
     days = keys["stage"].map({s[0]: s[3] for s in STAGES}) * rng.uniform(0.8, 1.5, n)
     dwell = keys.assign(
@@ -226,6 +228,8 @@ def _funnel(rng: np.random.Generator, members: tuple) -> dict[str, pd.DataFrame]
         overtime_share=0.125,
         reference_days=days,
         benchmark_days=keys["stage"].map({s[0]: s[3] for s in STAGES}),
+        observed_share=1.0,
+        rebuilt_share=0.0,
     )
     opening = entered + 20
     flow = keys.assign(

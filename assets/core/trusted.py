@@ -16,6 +16,7 @@ from assets.exports.settings import Configuration
 from assets.exports.stage_dates import stage_date_keys
 from assets.query import Parquet, Query, sql_beside
 from models.settings import Company
+from models.stage_succession import ALWAYS, FOREVER, StageSuccession
 from quality.tables.core import CORE
 
 GROUP = "core"
@@ -37,6 +38,7 @@ def parameters(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam
             "zombie_close_overdue_days": [limits.zombie_close_overdue_days],
             "small_sample": [limits.small_sample],
             "audit_sample_share": [limits.audit_sample_share],
+            "vanished": [company.vanished],
             "language": [company.language],
             "mask_owners": [company.mask_owners],
         }
@@ -44,22 +46,48 @@ def parameters(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam
 
 
 @table_asset(_TABLES["stages"], GROUP)
-def stages(company: dg.ResourceParam[Configuration]) -> pd.DataFrame:
-    return stage_rows(company)
+def stages(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam[date]) -> pd.DataFrame:
+    return stage_rows(company, as_of)
 
 
-def stage_rows(company: Company) -> pd.DataFrame:
-    """The configured stages by the contract ``stages``."""
+def stage_rows(company: Company, as_of: date) -> pd.DataFrame:
+    """The stages as of a date by the contract ``stages``."""
     rows = []
     for p in company.pipelines:
-        for position, s in enumerate(p.stages, start=1):
-            rows.append((company.stage_key(p, s.key), p.key, position, "open", s.names, s.benchmark_conversion, s.benchmark_days, s.default_probability))
-        rows.append((company.stage_key(p, "won"), p.key, len(p.stages) + 1, "won", p.won.labels, None, None, 1.0))
-        rows.append((company.stage_key(p, "lost"), p.key, 0, "lost", p.lost.labels, None, None, 0.0))
-    names = ["stage", "pipeline", "position", "kind", "labels", "benchmark_conversion", "benchmark_days", "default_probability"]
+        standing = list(StageSuccession(p, as_of).standing())
+        for found in standing:
+            s = found.stage
+            days = (found.first_day, found.last_day)
+            rows.append(
+                (company.stage_key(p, s.key), p.key, found.position, "open", s.names, s.benchmark_conversion, s.benchmark_days, s.default_probability, *days)
+            )
+        rows.append((company.stage_key(p, "won"), p.key, max(f.position for f in standing) + 1, "won", p.won.labels, None, None, 1.0, None, None))
+        rows.append((company.stage_key(p, "lost"), p.key, 0, "lost", p.lost.labels, None, None, 0.0, None, None))
+    names = ["stage", "pipeline", "position", "kind", "labels", "benchmark_conversion", "benchmark_days", "default_probability", "first_day", "last_day"]
     frame = pd.DataFrame(rows, columns=names)
     labels = frame.pop("labels")
     return frame.assign(label_en=[x.en for x in labels], label_zh=[x.zh for x in labels])
+
+
+@table_asset(_TABLES["stage_periods"], GROUP)
+def stage_periods(company: dg.ResourceParam[Configuration], as_of: dg.ResourceParam[date]) -> pd.DataFrame:
+    return stage_period_rows(company, as_of)
+
+
+def stage_period_rows(company: Company, as_of: date) -> pd.DataFrame:
+    """What the configured stages stand for, day by day, by the contract ``stage_periods``."""
+    rows = []
+    for p in company.pipelines:
+        for s in StageSuccession(p, as_of).stretches():
+            keys = [None if key is None else company.stage_key(p, key) for key in (s.configured, s.counts_as, s.split_from)]
+            rows.append((keys[0], s.first_day, s.last_day, *keys[1:]))
+        rows += [(key, ALWAYS, FOREVER, key, None) for key in (company.stage_key(p, "won"), company.stage_key(p, "lost"))]
+    return pd.DataFrame(rows, columns=["stage", "first_day", "last_day", "counts_as", "split_from"])
+
+
+@table_asset(_TABLES["owner_teams"], GROUP)
+def owner_teams(exported_owners: Parquet, parameters: Parquet) -> Query:
+    return Query(sql_beside(__file__, "owner_teams"), {"exported_owners": exported_owners, "parameters": parameters})
 
 
 @table_asset(_TABLES["calendar"], GROUP)
@@ -73,8 +101,9 @@ def working_days(company: dg.ResourceParam[Configuration], as_of: dg.ResourcePar
 
 
 @table_asset(_TABLES["opportunity_versions"], GROUP)
-def opportunity_versions(exported_opportunities: Parquet, parameters: Parquet) -> Query:
-    return Query(sql_beside(__file__, "opportunity_versions"), {"exported_opportunities": exported_opportunities, "parameters": parameters})
+def opportunity_versions(exported_opportunities: Parquet, stage_periods: Parquet, parameters: Parquet) -> Query:
+    tables = {"exported_opportunities": exported_opportunities, "stage_periods": stage_periods, "parameters": parameters}
+    return Query(sql_beside(__file__, "opportunity_versions"), tables)
 
 
 @table_asset(_TABLES["stage_dates"], GROUP)
@@ -96,12 +125,15 @@ def stage_dates_sql(company: Configuration) -> str:
 
 
 @table_asset(_TABLES["stage_entries"], GROUP)
-def stage_entries(opportunity_versions: Parquet, exported_stage_history: Parquet, stage_dates: Parquet, stages: Parquet, parameters: Parquet) -> Query:
+def stage_entries(
+    opportunity_versions: Parquet, exported_stage_history: Parquet, stage_dates: Parquet, stages: Parquet, stage_periods: Parquet, parameters: Parquet
+) -> Query:
     tables = {
         "opportunity_versions": opportunity_versions,
         "exported_stage_history": exported_stage_history,
         "stage_dates": stage_dates,
         "stages": stages,
+        "stage_periods": stage_periods,
         "parameters": parameters,
     }
     return Query(sql_beside(__file__, "stage_entries"), tables)
@@ -122,8 +154,8 @@ def episodes(
 
 
 @table_asset(_TABLES["stage_visits"], GROUP)
-def stage_visits(stage_entries: Parquet, episodes: Parquet, working_days: Parquet, parameters: Parquet) -> Query:
-    tables = {"stage_entries": stage_entries, "episodes": episodes, "working_days": working_days, "parameters": parameters}
+def stage_visits(stage_entries: Parquet, episodes: Parquet, owner_teams: Parquet, working_days: Parquet, parameters: Parquet) -> Query:
+    tables = {"stage_entries": stage_entries, "episodes": episodes, "owner_teams": owner_teams, "working_days": working_days, "parameters": parameters}
     return Query(sql_beside(__file__, "stage_visits"), tables)
 
 
@@ -133,8 +165,9 @@ def opportunities(
     stage_entries: Parquet,
     episodes: Parquet,
     stages: Parquet,
-    exported_owners: Parquet,
+    owner_teams: Parquet,
     exported_activities: Parquet,
+    exported_field_history: Parquet,
     parameters: Parquet,
     company: dg.ResourceParam[Configuration],
 ) -> Query:
@@ -143,8 +176,9 @@ def opportunities(
         "stage_entries": stage_entries,
         "episodes": episodes,
         "stages": stages,
-        "exported_owners": exported_owners,
+        "owner_teams": owner_teams,
         "exported_activities": exported_activities,
+        "exported_field_history": exported_field_history,
         "parameters": parameters,
         "immutable": pd.DataFrame({"field": pd.Series(company.immutable_fields, dtype="str")}),
     }

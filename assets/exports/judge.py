@@ -20,6 +20,7 @@ from assets.exports.headers import STAGE_DATE
 from assets.exports.settings import Configuration
 from assets.query import Engine, Query, Relation, sql_beside
 from models.settings import Company
+from models.stage_dates import ancestors
 from quality.expectations import Expectation, Finding, expectations_of, find
 from quality.masking import quoted
 from quality.tables import EXPORTED
@@ -32,7 +33,10 @@ _SAYS_MISSING = {"close_date_missing": "closed_at"}
 
 _DERIVED_FROM = {"amount": ("amount_reporting",)}
 
-_OWN_SQL = ("opportunities", "stage_history", "field_history", "activities", "leads")
+_OWN_SQL = ("opportunities", "stage_history", "field_history", "activities", "leads", "owners")
+
+_ALWAYS = date(1, 1, 1)
+"""Stands for a period without a beginning where rows are told apart by it."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,14 @@ NO_PARENTS = pa.schema(
 
 
 def stage_spellings(company: Company) -> pd.DataFrame:
-    """One row per known spelling: pipeline, spelling (lower case, trimmed), stage key, kind (open, won, lost, none)."""
+    """One row per known spelling: pipeline, spelling (lower case, trimmed), stage key, kind (open, won, lost, none).
+
+    A spelling that a stage shares with one it replaces stands for the newer one; assets/core tells them apart by the day.
+    """
     rows = []
     for p in company.pipelines:
-        for s in p.stages:
+        dated = {s.key: s for s in p.dated_stages}
+        for s in sorted(p.stages, key=lambda s: -len(ancestors(s.key, dated))):
             rows += [(p.key, spelling, company.stage_key(p, s.key), "open") for spelling in (s.key, *s.spellings)]
         rows += [(p.key, spelling, company.stage_key(p, "won"), "won") for spelling in ("won", *p.won.spellings)]
         rows += [(p.key, spelling, company.stage_key(p, "lost"), "lost") for spelling in ("lost", *p.lost.spellings)]
@@ -162,7 +170,7 @@ def judge(
     outside = _outside(judged, findings)
     verdicts = engine.arrow(
         Query(
-            _verdict_sql(key_columns(contract)),
+            _verdict_sql(_told_apart_by(contract)),
             {
                 "judged": _what_decides(judged, contract),
                 "failures": _failures(unread, findings, expected),
@@ -186,7 +194,14 @@ def _with_columns(rows: pa.Table, derived: pa.Table) -> pa.Table:
 def _what_decides(judged: pa.Table, contract: sa.Table) -> pa.Table:
     """The columns by which versions of a row are told apart."""
     changed = judged["updated_at"] if "updated_at" in judged.column_names else pa.nulls(judged.num_rows, pa.timestamp("us"))
-    return judged.select(["_row", "_snapshot", *key_columns(contract)]).append_column("_changed_at", changed)
+    chosen = judged.select(["_row", "_snapshot", *_told_apart_by(contract)]).append_column("_changed_at", changed)
+    period = contract.info.get("periods")
+    return chosen if period is None else chosen.set_column(chosen.column_names.index(period), period, pc.fill_null(chosen[period], _ALWAYS))
+
+
+def _told_apart_by(contract: sa.Table) -> list[str]:
+    """The columns in which versions of one row are equal: the key, and the period where a key has several."""
+    return [*key_columns(contract), *([contract.info["periods"]] if "periods" in contract.info else [])]
 
 
 def _with_verdicts(judged: pa.Table, verdicts: pa.Table) -> pa.Table:

@@ -19,7 +19,7 @@ from assets.exports.settings import Configuration, FileForm, LookupSource, Table
 from assets.exports.shaping import rows_of_table
 
 MERGED_DEALS = "merged_deals"
-"""The lookup whose keys are ids of deals that were merged into another."""
+"""The lookup whose keys are ids of deals that were merged into another, and whose values are that one's."""
 
 _SCHEMA = pa.schema([("key", pa.string()), ("value", pa.string()), ("pipeline", pa.string())])
 

@@ -129,7 +129,7 @@ def read_table(folder: Folder, table_name: str, configuration: Configuration) ->
     read = {name for _, _, mapping, own in opened for name in (*mapping.columns, *constants_of(table_name, source, own))}
     return TypedExport(
         table_name,
-        without_merged(table_name, pa.concat_tables(tables), lookups).unify_dictionaries(),
+        with_mergers(table_name, pa.concat_tables(tables), lookups).unify_dictionaries(),
         pa.concat_tables(faults),
         tuple(counts),
         tuple((file.name, name, column.header) for file, _, mapping, _ in opened for name, column in mapping.columns.items()),
@@ -159,13 +159,14 @@ def _file_form(configuration: Configuration, source: TableSource) -> FileForm:
     return FileForm(**{name: own[name] if own[name] is not None else getattr(configuration.exports, name) for name in names})
 
 
-def without_merged(table_name: str, rows: pa.Table, lookups: Lookups) -> pa.Table:
-    """The opportunities with those that were merged into another flagged as deleted, so that they leave all of history."""
-    merged = lookups.ids(MERGED_DEALS) if table_name == "opportunities" else pa.array([], pa.string())
-    if not len(merged):
+def with_mergers(table_name: str, rows: pa.Table, lookups: Lookups) -> pa.Table:
+    """The opportunities with the id of the one that they were merged into, where a file beside them tells it and not their own row."""
+    pairs = lookups.pairs(MERGED_DEALS) if table_name == "opportunities" else None
+    if pairs is None:
         return rows
-    place = rows.column_names.index("is_deleted")
-    return rows.set_column(place, "is_deleted", pc.if_else(pc.is_in(rows["opportunity_id"], value_set=merged), True, rows["is_deleted"]))
+    found = pc.take(pairs["value"].combine_chunks(), pc.index_in(rows["opportunity_id"], value_set=pairs["key"].combine_chunks()))
+    place = rows.column_names.index("merged_into")
+    return rows.set_column(place, "merged_into", pc.coalesce(rows["merged_into"].cast(pa.string()), found))
 
 
 def _opened(

@@ -26,8 +26,9 @@ FROM opportunities ORDER BY opportunity_id
 """
 
 VISITS_SQL = """
-SELECT opportunity_id, visit_number, stage, entered_at, exited_at, exit_kind, next_stage
-FROM stage_visits ORDER BY opportunity_id, visit_number
+-- Of a deal that the history does not hold the stages are not known, but for the one it is in now.
+SELECT opportunity_id, visit_number, stage, seen_at, is_entry_dated, exited_at, exit_kind, next_stage, course
+FROM stage_visits WHERE course <> 'unknown' ORDER BY opportunity_id, visit_number
 """
 
 EPISODES_SQL = """

@@ -2,7 +2,12 @@
 --
 -- Moving on is reaching a later stage or being won, ever: a later regression does not undo it.
 --
--- Filled: a stage that a deal skipped counts as reached, and passed, at the first instant at which the deal was further.
+-- Only deals whose entry is dated by what happened are in a cohort: a stay that was under way when the history began has no
+-- date of entry, and a deal that the history does not hold has no known way.
+--
+-- Filled: a stage that a deal skipped counts as reached, and passed, at the first instant at which the deal was further; but
+-- not a stage that did not exist at that instant (one that was split, or its parts), and not what lies before the first
+-- stage in which a deal is seen that is older than the history.
 --
 -- Eventual: competing risks (Aalen–Johansen) of first visits, by whole days of age. One risk is leaving forward, the other
 -- leaving in any other way (lost or back): so that of a cohort without open visits it is conversion_observed. An open
@@ -47,16 +52,23 @@ memberships AS (
     GROUP BY s.opportunity_id
 ),
 firsts AS (
-    SELECT v.opportunity_id, s.pipeline, v.position, v.entered_at
+    SELECT v.opportunity_id, s.pipeline, v.stage, v.position, v.entered_at, v.course, CASE WHEN v.is_entry_dated THEN 1 ELSE 0 END AS dated
     FROM stage_visits AS v
     INNER JOIN stages AS s USING (stage)
     WHERE v.is_first
     UNION ALL
-    SELECT v.opportunity_id, s.pipeline, v.next_position, MIN(v.exited_at)
+    SELECT
+        v.opportunity_id,
+        s.pipeline,
+        v.next_stage,
+        v.next_position,
+        MIN(v.exited_at),
+        MIN(v.course),
+        MIN(CASE WHEN v.is_entry_dated THEN 1 ELSE 0 END)
     FROM stage_visits AS v
     INNER JOIN stages AS s USING (stage)
     WHERE v.exit_kind = 'won'
-    GROUP BY v.opportunity_id, s.pipeline, v.next_position
+    GROUP BY v.opportunity_id, s.pipeline, v.next_stage, v.next_position
 ),
 progress AS (
     SELECT opportunity_id, pipeline, MAX(position) AS furthest
@@ -73,29 +85,48 @@ entered AS (
         CASE WHEN v.exit_kind IN ('advanced', 'won') THEN 1 ELSE 0 END AS forward,
         CASE WHEN v.exit_kind IN ('regressed', 'lost') THEN 1 ELSE 0 END AS otherwise,
         CASE WHEN p.furthest > v.position OR o.status = 'won' THEN 1 ELSE 0 END AS advanced,
+        CASE WHEN v.history = 'observed' THEN 1 ELSE 0 END AS observed,
+        CASE WHEN v.history = 'rebuilt' THEN 1 ELSE 0 END AS rebuilt,
         o.status
     FROM stage_visits AS v
     INNER JOIN slots AS t ON v.entered_at >= t.starts_at AND v.entered_at < t.ends_at
     INNER JOIN stages AS s USING (stage)
     INNER JOIN progress AS p ON v.opportunity_id = p.opportunity_id AND s.pipeline = p.pipeline
     INNER JOIN opportunities AS o ON v.opportunity_id = o.opportunity_id
-    WHERE v.is_first
+    WHERE v.is_first AND v.is_entry_dated
 ),
 reached AS (
     SELECT
         *,
-        LEAD(position, 1, 0) OVER further_first AS position_below,
+        COALESCE(LEAD(position, 1) OVER further_first, CASE WHEN course = 'whole' THEN 0 ELSE position - 1 END) AS position_below,
         MAX(position) OVER further_first AS furthest,
-        MIN(entered_at) OVER further_first AS reached_at
+        MIN(entered_at) OVER further_first AS reached_at,
+        MIN(dated) OVER further_first AS all_dated
     FROM firsts
     WINDOW further_first AS (PARTITION BY opportunity_id, pipeline ORDER BY position DESC)
 ),
-filled AS (
-    SELECT r.opportunity_id, s.stage, t.slot, CASE WHEN r.furthest > s.position THEN 1 ELSE 0 END AS passed
+filled_stages AS (
+    SELECT
+        r.opportunity_id,
+        r.stage,
+        CASE WHEN r.reached_at < CAST(s.first_day AS TIMESTAMP) THEN r.entered_at ELSE r.reached_at END AS reached_at,
+        CASE WHEN r.furthest > r.position THEN 1 ELSE 0 END AS passed
     FROM reached AS r
-    INNER JOIN slots AS t ON r.reached_at >= t.starts_at AND r.reached_at < t.ends_at
-    INNER JOIN stages AS s ON r.pipeline = s.pipeline AND s.position > r.position_below AND s.position <= r.position
+    INNER JOIN stages AS s ON r.stage = s.stage
+    WHERE s.kind = 'open' AND r.all_dated = 1
+    UNION ALL
+    SELECT r.opportunity_id, s.stage, r.reached_at, 1
+    FROM reached AS r
+    INNER JOIN stages AS s ON r.pipeline = s.pipeline AND s.position > r.position_below AND s.position < r.position
     WHERE s.kind = 'open'
+        AND r.all_dated = 1
+        AND (s.first_day IS NULL OR r.reached_at >= CAST(s.first_day AS TIMESTAMP))
+        AND (s.last_day IS NULL OR r.reached_at < CAST(s.last_day + INTERVAL 1 DAY AS TIMESTAMP))
+),
+filled AS (
+    SELECT f.opportunity_id, f.stage, t.slot, f.passed
+    FROM filled_stages AS f
+    INNER JOIN slots AS t ON f.reached_at >= t.starts_at AND f.reached_at < t.ends_at
 ),
 entered_of_members AS (
     SELECT
@@ -110,7 +141,9 @@ entered_of_members AS (
         SUM(CASE WHEN advanced = 0 AND status = 'open' THEN 1 ELSE 0 END) AS still_open,
         SUM(forward) AS forward,
         SUM(otherwise) AS otherwise,
-        SUM(censored_within_day) AS censored_within_day
+        SUM(censored_within_day) AS censored_within_day,
+        SUM(observed) AS observed,
+        SUM(rebuilt) AS rebuilt
     FROM (
         SELECT UNNEST(m.member_numbers) AS member_number, e.*
         FROM entered AS e
@@ -144,7 +177,9 @@ entered_cells AS (
         SUM(e.won) AS won,
         SUM(e.lost) AS lost,
         SUM(e.still_open) AS still_open,
-        SUM(e.forward) AS forward
+        SUM(e.forward) AS forward,
+        SUM(e.observed) AS observed,
+        SUM(e.rebuilt) AS rebuilt
     FROM entered_of_members AS e
     INNER JOIN slots_of_periods AS p USING (slot)
     GROUP BY p.period, e.member_number, e.stage
@@ -273,6 +308,8 @@ cells AS (
         COALESCE(e.still_open, 0) AS still_open,
         CAST(e.forward AS DOUBLE) AS forward,
         CAST(e.entered AS DOUBLE) AS trials,
+        CAST(e.observed AS DOUBLE) / e.entered AS observed_share,
+        CAST(e.rebuilt AS DOUBLE) / e.entered AS rebuilt_share,
         CAST(f.passed AS DOUBLE) / f.reached AS conversion_filled
     FROM entered_cells AS e
     FULL JOIN filled_cells AS f ON e.period = f.period AND e.member_number = f.member_number AND e.stage = f.stage
@@ -336,6 +373,8 @@ SELECT
             ) / (c.trials + 3.841458820694124))
     END AS ci_high,
     s.benchmark_conversion AS benchmark,
+    c.observed_share,
+    c.rebuilt_share,
     p.is_partial
 FROM cells AS c
 INNER JOIN reported AS p USING (period)

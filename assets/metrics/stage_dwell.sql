@@ -1,5 +1,6 @@
 -- How long visits last, by the period in which they began.
 --
+-- Visits of which the beginning, or the end that they had, is not dated by what happened are left out of everything here.
 -- Completed statistics take visits that ended by the as-of date. Quantiles interpolate linearly between neighbours in
 -- the order. Sorting every visit for every member and period would take more memory than there is, so visits are
 -- counted in bins of about 5 % of their length first, and only the bins that hold a wanted place are sorted: the result
@@ -47,7 +48,7 @@ recent AS (
     SELECT v.stage, COUNT(*) AS visits, SUM(DATE_DIFF('microsecond', v.entered_at, v.exited_at)) AS microseconds
     FROM stage_visits AS v
     CROSS JOIN parameters AS p
-    WHERE v.exited_at >= p.as_of_end - INTERVAL 12 MONTH
+    WHERE v.is_dated AND v.exited_at >= p.as_of_end - INTERVAL 12 MONTH
     GROUP BY v.stage
 ),
 reference AS (
@@ -74,10 +75,13 @@ visits AS (
         DATE_DIFF('microsecond', v.entered_at, v.exited_at) AS microseconds,
         CASE WHEN v.exited_at IS NOT NULL THEN CAST(v.dwell_working_days AS BIGINT) END AS working_days,
         CAST(ROUND(v.transition_lag_days * 86400000000) AS BIGINT) AS lag_microseconds,
-        CASE WHEN v.dwell_days > r.overtime_factor * r.reference_days THEN 1 ELSE 0 END AS overtime
+        CASE WHEN v.dwell_days > r.overtime_factor * r.reference_days THEN 1 ELSE 0 END AS overtime,
+        CASE WHEN v.history = 'observed' THEN 1 ELSE 0 END AS observed,
+        CASE WHEN v.history = 'rebuilt' THEN 1 ELSE 0 END AS rebuilt
     FROM stage_visits AS v
     INNER JOIN slots AS s ON v.entered_at >= s.starts_at AND v.entered_at < s.ends_at
     INNER JOIN reference AS r USING (stage)
+    WHERE v.is_dated
 ),
 visits_of_members AS NOT MATERIALIZED (
     SELECT UNNEST(m.member_numbers) AS member_number, v.*
@@ -97,6 +101,8 @@ slot_bins AS (
         SUM(lag_microseconds) AS lag_microseconds,
         COUNT(lag_microseconds) AS lags,
         SUM(overtime) AS overtime,
+        SUM(observed) AS observed,
+        SUM(rebuilt) AS rebuilt,
         MIN(CASE WHEN completed = 1 THEN dwell_days END) AS min_days,
         MAX(CASE WHEN completed = 1 THEN dwell_days END) AS max_days
     FROM visits_of_members
@@ -115,6 +121,8 @@ bins AS (
         SUM(b.lag_microseconds) AS lag_microseconds,
         SUM(b.lags) AS lags,
         SUM(b.overtime) AS overtime,
+        SUM(b.observed) AS observed,
+        SUM(b.rebuilt) AS rebuilt,
         MIN(b.min_days) AS min_days,
         MAX(b.max_days) AS max_days
     FROM slot_bins AS b
@@ -140,6 +148,8 @@ cells AS (
         SUM(lag_microseconds) AS lag_microseconds,
         SUM(lags) AS lags,
         SUM(overtime) AS overtime,
+        SUM(observed) AS observed,
+        SUM(rebuilt) AS rebuilt,
         MIN(min_days) AS min_days,
         MAX(max_days) AS max_days,
         2 * SUM(CASE WHEN first_open_bin IS NULL OR bin < first_open_bin THEN completed ELSE 0 END) >= SUM(visits) AS is_middle_uncensored
@@ -263,6 +273,8 @@ SELECT
     CAST(c.overtime AS DOUBLE) / c.visits AS overtime_share,
     r.reference_days,
     r.benchmark_days,
+    CAST(c.observed AS DOUBLE) / c.visits AS observed_share,
+    CAST(c.rebuilt AS DOUBLE) / c.visits AS rebuilt_share,
     p.is_partial
 FROM cells AS c
 INNER JOIN reported AS p USING (period)

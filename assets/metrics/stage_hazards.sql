@@ -1,11 +1,11 @@
 -- How visits leave a stage by their age, in the 12 months before the as-of date, over the whole company.
 --
 -- Competing risks by whole days of age: one is leaving forward, the other leaving in any other way (lost or back). Every
--- visit counts, first or not, from the first whole day of its age in those months (delayed entry); an open visit counts
--- half in the day it is censored in (actuarial estimate). From the hazards follows what becomes of a visit that has
--- reached an age: with which probability it leaves forward in the end. What is still in the stage after the greatest age
--- counts as not leaving forward. The standard error is Greenwood's by the delta method. Sums of DOUBLEs run in ordered
--- windows only.
+-- visit counts, first or not, of which the beginning, and the end if any, is dated, from the first whole day of its age
+-- in those months (delayed entry); an open visit counts half in the day it is censored in (actuarial estimate). From the
+-- hazards follows what becomes of a visit that has reached an age: with which probability it leaves forward in the end.
+-- What is still in the stage after the greatest age counts as not leaving forward. The standard error is Greenwood's by
+-- the delta method. Sums of DOUBLEs run in ordered windows only.
 WITH recent_visits AS (
     SELECT
         v.stage,
@@ -18,7 +18,7 @@ WITH recent_visits AS (
         v.exit_kind
     FROM stage_visits AS v
     CROSS JOIN parameters AS p
-    WHERE v.exited_at IS NULL OR v.exited_at >= p.as_of_end - INTERVAL 12 MONTH
+    WHERE v.is_dated AND (v.exited_at IS NULL OR v.exited_at >= p.as_of_end - INTERVAL 12 MONTH)
 ),
 recent_events AS (
     SELECT stage, joined_age AS age, 1 AS joined, 0 AS forward, 0 AS otherwise, 0 AS censored, 0 AS censored_within_day

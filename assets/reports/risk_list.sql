@@ -13,7 +13,7 @@ WITH averages AS (
     FROM stages AS s
     CROSS JOIN parameters AS p
     LEFT JOIN stage_visits AS v
-        ON v.stage = s.stage AND v.exited_at >= p.as_of_end - INTERVAL 12 MONTH AND v.exited_at < p.as_of_end
+        ON v.stage = s.stage AND v.is_dated AND v.exited_at >= p.as_of_end - INTERVAL 12 MONTH AND v.exited_at < p.as_of_end
     WHERE s.kind = 'open'
     GROUP BY s.stage
 ),
@@ -21,11 +21,13 @@ open_deals AS (
     SELECT
         o.*,
         p.as_of, p.as_of_end, p.overtime_factor, p.zombie_days, p.zombie_close_overdue_days,
-        date_diff('second', o.stage_entered_at, p.as_of_end) / 86400.0 AS days_in_stage,
-        greatest(o.updated_at, o.last_activity_at, o.stage_entered_at) AS last_seen_at,
+        coalesce(date_diff('second', o.stage_entered_at, p.as_of_end) / 86400.0, v.dwell_days) AS days_in_stage,
+        o.last_sign_at AS last_seen_at,
         date_diff('day', o.expected_close_date, p.as_of) AS close_overdue_days
     FROM opportunities AS o
     CROSS JOIN parameters AS p
+    -- Of a stay that was under way when the history began, what is known of its length: at least so many days.
+    LEFT JOIN stage_visits AS v ON v.opportunity_id = o.opportunity_id AND v.exited_at IS NULL
     WHERE o.status = 'open' AND (o.paused_until IS NULL OR o.paused_until <= p.as_of)
 ),
 signals AS (

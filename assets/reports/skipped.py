@@ -7,6 +7,8 @@ never stops a run.
 from collections.abc import Mapping
 from datetime import date
 
+import pandas as pd
+
 from assets.exports.settings import Configuration
 from assets.query import Engine, Parquet, Query
 from assets.reports.page_figures import phrases
@@ -71,6 +73,29 @@ _SENTENCES: dict[str, dict[Language, tuple[str, str]]] = {
         "en": ("flow, conversion and dwell of {deals} opportunities", "no date is known for any of their stages"),
         "zh": ("{deals} 个商机的流量、转化与停留", "其任何阶段均无日期"),
     },
+    "older": {
+        "en": (
+            "conversion and dwell of stays that were under way when the stage history began",
+            "it begins {date}; {deals} of {all_deals} opportunities are older",
+        ),
+        "zh": ("阶段历史开始时已在进行的停留的转化与时长", "阶段历史始于 {date}；{all_deals} 个商机中有 {deals} 个更早创建"),
+    },
+    "not_in_history": {
+        "en": ("conversion and dwell of {deals} of {all_deals} opportunities", "no stage history or earlier export holds their stages"),
+        "zh": ("{all_deals} 个商机中 {deals} 个的转化与停留", "阶段历史或更早的导出中没有其阶段"),
+    },
+    "vanished_open": {
+        "en": ("what became of {deals} open opportunities", "the newest export lacks them; they count as still open (vanished: open)"),
+        "zh": ("{deals} 个在途商机的去向", "最新导出中没有它们；仍按在途计（vanished: open）"),
+    },
+    "vanished_deleted": {
+        "en": ("{deals} opportunities that were open", "the newest export lacks them; they count as deleted (vanished: deleted)"),
+        "zh": ("{deals} 个曾在途的商机", "最新导出中没有它们；按已删除计（vanished: deleted）"),
+    },
+    "bulk_edited": {
+        "en": ("the last change of {deals} open opportunities as a sign of work", "it was made to many of them in the same minute"),
+        "zh": ("{deals} 个在途商机的最后更新（不视为跟进）", "同一分钟内批量修改"),
+    },
     "open_amount": {
         "en": ("own amounts of {deals} open opportunities", "no amount is known; the forecast takes what comparable won deals brought"),
         "zh": ("{deals} 个在途商机的金额", "金额未知；预测取同类赢单的平均金额"),
@@ -85,8 +110,30 @@ _SENTENCES: dict[str, dict[Language, tuple[str, str]]] = {
     },
 }
 
-_UNDATED_SQL = """
-SELECT count(*) AS deals FROM opportunities WHERE stage_entered_at IS NULL
+_COUNTS_SQL = """
+SELECT
+    count(*) AS all_deals,
+    count(*) FILTER (course IS NULL) AS undated,
+    count(*) FILTER (course = 'partial') AS older,
+    count(*) FILTER (course = 'unknown') AS not_in_history,
+    count(*) FILTER (status = 'open' AND is_vanished) AS vanished_open,
+    count(*) FILTER (status = 'open' AND is_bulk_edited) AS bulk_edited
+FROM opportunities
+"""
+
+_BEGINNING_SQL = """
+SELECT CAST(min(seen_at) AS DATE) AS day FROM stage_visits WHERE course = 'partial'
+"""
+
+_VANISHED_SQL = """
+WITH seen AS (
+    SELECT o.*, max(o._snapshot) OVER () AS newest FROM exported_opportunities AS o, as_of AS a WHERE o._snapshot <= a.as_of
+),
+deals AS (
+    SELECT arg_max(coalesce(status, 'open'), _snapshot) FILTER (_verdict <> 'rejected') AS status, max(_snapshot) < max(newest) AS is_vanished
+    FROM seen GROUP BY opportunity_id
+)
+SELECT count(*) FILTER (status = 'open' AND is_vanished) AS deals FROM deals
 """
 
 _NO_AMOUNT_SQL = """
@@ -118,8 +165,13 @@ def skipped(company: Configuration, notes: list[str], as_of: date, newest_export
     if age_days >= company.thresholds.stale_export_days:
         found.append(say("stale", date=newest_export, days=age_days))
     inputs = {"opportunities": tables["opportunities"]}
-    undated = engine.arrow(Query(_UNDATED_SQL, inputs)).to_pylist()[0]["deals"]
+    counts = engine.arrow(Query(_COUNTS_SQL, inputs)).to_pylist()[0]
+    all_deals = counts.pop("all_deals")
     unknown = engine.arrow(Query(_NO_AMOUNT_SQL, inputs)).to_pylist()[0]
-    counts = {"undated": undated, "open_amount": unknown["open_deals"], "won_amount": unknown["won_deals"]}
-    found += [say(key, deals=deals) for key, deals in counts.items() if deals]
+    counts |= {"open_amount": unknown["open_deals"], "won_amount": unknown["won_deals"]}
+    if company.vanished == "deleted":
+        seen = {"exported_opportunities": tables["exported_opportunities"], "as_of": pd.DataFrame({"as_of": [as_of]})}
+        counts |= {"vanished_open": 0, "vanished_deleted": engine.arrow(Query(_VANISHED_SQL, seen)).to_pylist()[0]["deals"]}
+    began = engine.arrow(Query(_BEGINNING_SQL, {"stage_visits": tables["stage_visits"]})).to_pylist()[0]["day"]
+    found += [say(key, deals=deals, all_deals=all_deals, date=began) for key, deals in counts.items() if deals]
     return [*found, say("not_built", what=separator.join(NOT_BUILT[company.language])), say("forecast_changes")]

@@ -8,7 +8,7 @@ exported ones under ``exported_<name>``.
 import sqlalchemy as sa
 
 from quality.tables.core import CORE
-from quality.tables.exports import EXPORTS
+from quality.tables.export_records import EXPORTS
 from quality.tables.forecasts import FORECASTS
 from quality.tables.metrics import METRICS
 from quality.tables.runs import RUNS

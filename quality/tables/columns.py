@@ -144,7 +144,8 @@ def column(
 def table(metadata: sa.MetaData, name: str, comment: str, *columns: sa.Column, rules: Iterable[Rule] = (), **info) -> sa.Table:
     """Declare one table: its grain as ``comment``, its columns in order, its rules across columns.
 
-    ``is_appended`` in ``info`` marks a table whose rows of an as-of date stay when that date is published again.
+    ``is_appended`` in ``info`` marks a table whose rows of an as-of date stay when that date is published again;
+    ``periods`` names the column that tells the rows of one key of an exported table apart, blank being a value of it.
     """
     return sa.Table(name, metadata, *columns, comment=comment, info={"rules": tuple(rules), **info})
 

@@ -12,6 +12,7 @@ from quality.tables.columns import column, table
 CORE = sa.MetaData()
 
 HISTORY_KINDS = ("observed", "derived", "rebuilt")
+COURSES = ("whole", "partial", "unknown")
 ENTRY_KINDS = ("new", "advanced", "regressed", "reopened")
 EXIT_KINDS = ("advanced", "regressed", "won", "lost")
 STATUSES = ("open", "won", "lost")
@@ -20,16 +21,44 @@ PERIOD_KINDS = ("week", "month", "quarter")
 stages = table(
     CORE,
     "stages",
-    "One row per stage of the configuration, won and lost included.",
+    "One row per stage that deals are or were in as of the date, won and lost included.",
     column("stage", "id", "Stage key; `pipeline:stage` where the company has several pipelines", key=True),
     column("pipeline", "label", "Pipeline the stage belongs to", required=True),
-    column("position", "position", "Order in its pipeline from 1; won is one past the last, lost is 0", required=True),
+    column(
+        "position",
+        "position",
+        "Order in its pipeline from 1; won is one past the last, lost is 0; a stage that was split has the place of the last of its parts",
+        required=True,
+    ),
     column("kind", "label", "What being in it means", required=True, values=STATUSES),
     column("label_en", "text", "English name", required=True),
     column("label_zh", "text", "Chinese name", required=True),
     column("benchmark_conversion", "share", "Configured conversion to expect; null where none is set"),
     column("benchmark_days", "days", "Configured dwell to expect; null where none is set"),
     column("default_probability", "share", "Configured probability of winning from here; null where none is set"),
+    column("first_day", "date", "First day on which an entry counts as this stage; null: always"),
+    column("last_day", "date", "Last day on which an entry counts as this stage; null: still"),
+)
+
+stage_periods = table(
+    CORE,
+    "stage_periods",
+    "One row per configured stage and stretch of days in which its name stands for one and the same stage: renamed, split and merged stages.",
+    column("stage", "id", "Stage key of the configuration, won and lost included", key=True),
+    column("first_day", "date", "First day of the stretch", key=True),
+    column("last_day", "date", "Last day of the stretch", required=True),
+    column("counts_as", "id", "Stage key that an entry on these days counts as", required=True),
+    column("split_from", "id", "The split stage that counts_as is, or is a part of; null where there is none"),
+)
+
+owner_teams = table(
+    CORE,
+    "owner_teams",
+    "One row per person and stretch of days in one team, known by the as-of date; stretches of one person do not overlap.",
+    column("owner_id", "id", "Person", key=True),
+    column("first_day", "date", "First day; 0001-01-01: always", key=True),
+    column("last_day", "date", "Last day; 9999-12-31: still", required=True),
+    column("team", "label", "Team"),
 )
 
 calendar = table(
@@ -67,6 +96,7 @@ parameters = table(
     column("zombie_close_overdue_days", "count", "Days past the expected close date that make a zombie", required=True),
     column("small_sample", "count", "Counts below this are shown greyed", required=True),
     column("audit_sample_share", "share", "Share of each owner's open opportunities to check by hand every week", required=True),
+    column("vanished", "label", "What became of open opportunities that the newest export lacks", required=True, values=("open", "deleted")),
     column("language", "label", "Language of the reports", required=True, values=("en", "zh")),
     column("mask_owners", "flag", "Names of owners are masked", required=True),
 )
@@ -79,6 +109,7 @@ opportunity_versions = table(
     column("seen_on", "date", "Date of the snapshot, or of the export where its file has none", key=True),
     column("is_current", "flag", "The version in force at the as-of date, or the first one where none is that old", required=True),
     column("is_known", "flag", "Seen by the as-of date; what is not is used only for facts with a date of their own", required=True),
+    column("is_vanished", "flag", "Open when last seen, and not in the newest export that is not younger than the as-of date", required=True),
     column("pipeline", "label", "Pipeline", required=True),
     column("stage", "id", "Stage key in the row; null where the row has none"),
     column("status", "label", "Status in the row, by the configured outcome_from; null where the row has none", values=STATUSES),
@@ -121,9 +152,12 @@ stage_entries = table(
     column("stage", "id", "Stage key", required=True),
     column("kind", "label", "open, won or lost", required=True, values=STATUSES),
     column("position", "position", "Position of the stage in its pipeline; one past the last for won, 0 for lost", required=True),
-    column("entered_at", "time", "Entry", required=True),
+    column("entered_at", "time", "Entry; creation where the stay was under way when the history began", required=True),
+    column("seen_at", "time", "First instant at which it is known to be in the stage; the entry itself where that is dated", required=True),
     column("left_at", "time", "Exit as exported beside the entry; null where none is exported or it lies after the as-of date"),
     column("history", "label", "How the entry is known", required=True, values=HISTORY_KINDS),
+    column("is_dated", "flag", "False where nothing dates the entry: the stay was under way when the history began, or no history holds it", required=True),
+    column("course", "label", "How much of the deal's way is known: whole, partial (since the history began) or unknown", required=True, values=COURSES),
 )
 
 opportunities = table(
@@ -134,7 +168,7 @@ opportunities = table(
     column("pipeline", "label", "Pipeline", required=True),
     column("status", "label", "State at the as-of date", required=True, values=STATUSES),
     column("stage", "id", "Stage key at the as-of date; of a closed deal the won or lost key", required=True),
-    column("stage_entered_at", "time", "Entry of that stage; null where no date is known"),
+    column("stage_entered_at", "time", "Entry of that stage; null where nothing dates it"),
     column("owner_id", "id", "Owner at the as-of date"),
     column("account_id", "id", "Customer"),
     column("opportunity_type", "label", "new, renewal or expansion, where exported"),
@@ -152,8 +186,17 @@ opportunities = table(
     column("forecast_category", "label", "Seller's forecast category"),
     column("crm_probability", "share", "Probability shown in the CRM; never a model input"),
     column("paused_until", "date", "Paused until; a paused deal stays open"),
-    column("updated_at", "time", "Last change that the export shows"),
+    column("updated_at", "time", "Last change that the export shows; where it was made to many deals at once, the last one of this deal alone"),
     column("last_activity_at", "time", "Newest activity by the as-of date; null where no activities are exported"),
+    column("last_sign_at", "time", "Newest change, dated stage entry or activity, edits of many deals at once aside"),
+    column("is_bulk_edited", "flag", "The last change that the export shows was made to many deals in one minute", required=True),
+    column("is_vanished", "flag", "Open, and not in the newest export by the as-of date", required=True),
+    column(
+        "course",
+        "label",
+        "How much of its way through the stages is known: whole, partial (since the history began) or unknown; null where it has no date at all",
+        values=COURSES,
+    ),
     column("is_stale", "flag", "The newest version was rejected and the last accepted one is in force", required=True),
     column("without_history", "text", "Names of fields whose value at the as-of date is not known and stands at a later one, comma-separated"),
 )
@@ -181,7 +224,8 @@ stage_visits = table(
     column("visit_number", "count", "1 for the first stay of the deal in any stage", key=True, minimum=1),
     column("stage", "id", "Stage key", required=True),
     column("position", "position", "Position of the stage in its pipeline", required=True),
-    column("entered_at", "time", "Entry", required=True),
+    column("entered_at", "time", "Entry; creation where the stay was under way when the history began", required=True),
+    column("seen_at", "time", "First instant at which it is known to be in the stage; the entry itself where that is dated", required=True),
     column("entry_kind", "label", "How it came in", required=True, values=ENTRY_KINDS),
     column("exited_at", "time", "Exit; null while in the stage at the as-of date"),
     column("exit_kind", "label", "How it left; null while in the stage", values=EXIT_KINDS),
@@ -190,8 +234,9 @@ stage_visits = table(
     column("is_first", "flag", "First stay of the deal in this stage", required=True),
     column("is_latest", "flag", "Newest stay of the deal in this stage", required=True),
     column("owner_id", "id", "Owner at the visit's end (at the as-of date while in the stage)"),
+    column("team", "label", "Team of that owner on that day"),
     column("amount", "amount", "Amount at the visit's end; null where none was known", minimum=0),
-    column("dwell_days", "days", "Exit, or the first instant after the as-of date, less entry", required=True),
+    column("dwell_days", "days", "Exit, or the first instant after the as-of date, less entry; at least so much where nothing dates the entry", required=True),
     column("dwell_working_days", "days", "Working days after the day of entry up to the day of exit (or the as-of date); null before the calendar's first day"),
     column(
         "transition_lag_days",
@@ -200,6 +245,9 @@ stage_visits = table(
         minimum=-100_000,
     ),
     column("history", "label", "How the entry is known", required=True, values=HISTORY_KINDS),
+    column("is_entry_dated", "flag", "The entry is dated by what happened, not by where the history or the exports begin", required=True),
+    column("is_dated", "flag", "The entry is dated, and so is the exit where there is one", required=True),
+    column("course", "label", "How much of the deal's way is known: whole, partial (since the history began) or unknown", required=True, values=COURSES),
 )
 
 opportunity_segments = table(

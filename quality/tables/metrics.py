@@ -63,7 +63,7 @@ stage_conversion = table(
     *period(),
     *segment(),
     column("stage", "id", "Stage key", key=True),
-    column("entered", "count", "Deals whose first entry of the stage lies in the period", required=True),
+    column("entered", "count", "Deals whose first entry of the stage lies in the period and is dated by what happened", required=True),
     column("advanced", "count", "Of those, deals that ever reached a later stage, won included", required=True),
     column("won", "count", "Of those advanced, deals won by the as-of date", required=True),
     column("lost", "count", "Of those, deals lost without having gone further", required=True),
@@ -77,6 +77,12 @@ stage_conversion = table(
     column("ci_low", "share", "Lower end of the 95 % Wilson interval of conversion_observed"),
     column("ci_high", "share", "Upper end of the 95 % Wilson interval of conversion_observed"),
     column("benchmark", "share", "Configured benchmark conversion of the stage"),
+    column("observed_share", "share", "Of those entered, the share whose entry a stage history shows"),
+    column(
+        "rebuilt_share",
+        "share",
+        "Of those entered, the share whose entry is rebuilt from successive snapshots; the rest is derived from dates of the opportunity",
+    ),
     column("is_partial", "flag", "The period is not over at the as-of date", required=True),
 )
 
@@ -105,7 +111,7 @@ stage_dwell = table(
     *period(),
     *segment(),
     column("stage", "id", "Stage key", key=True),
-    column("visits", "count", "Visits that began in the period", required=True),
+    column("visits", "count", "Visits that began in the period, of those whose beginning, and end if any, is dated by what happened", required=True),
     column("completed", "count", "Of those, ended by the as-of date", required=True),
     column("mean_days", "days", "Mean of completed visits"),
     column("median_days", "days", "Median of completed visits"),
@@ -122,6 +128,10 @@ stage_dwell = table(
         "reference_days", "days", "The stage's average that overtime is measured by: completed visits of the last 12 months where n ≥ 10, else the benchmark"
     ),
     column("benchmark_days", "days", "Configured benchmark dwell of the stage"),
+    column("observed_share", "share", "Of the visits, the share whose entry a stage history shows"),
+    column(
+        "rebuilt_share", "share", "Of the visits, the share whose entry is rebuilt from successive snapshots; the rest is derived from dates of the opportunity"
+    ),
     column("is_partial", "flag", "The period is not over at the as-of date", required=True),
 )
 

@@ -66,6 +66,9 @@ def core_tables(deals: int, seed: int = 7) -> dict[str, pd.DataFrame]:
                     "amount": amount[reached],
                     "dwell_days": (np.where(gone, leave, end) - start) / np.timedelta64(86_400_000_000, "us"),
                     "history": "observed",
+                    "is_entry_dated": True,
+                    "is_dated": True,
+                    "course": "whole",
                 }
             )
         )

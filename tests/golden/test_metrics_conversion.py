@@ -139,6 +139,9 @@ def simulated(deals: int, days: int, forward: float, otherwise: float, seed: int
             "dwell_days": (left.where(known, end) - entered) / pd.Timedelta(days=1),
             "dwell_working_days": 0.0,
             "history": "observed",
+            "is_entry_dated": True,
+            "is_dated": True,
+            "course": "whole",
         }
     )
 

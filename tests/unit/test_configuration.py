@@ -142,6 +142,13 @@ def test_five_errors_are_reported_at_once_with_their_lines(write):
         ("Dropped", "潜在客户", 12, "lost.spellings[0]", "it stands for potential already"),
         ("spellings: [Potential, 潜在客户]", "spellings: Potential", 6, "stages[0].spellings", "expected a list"),
         ("[Potential, 潜在客户]", "[1]", 6, "stages[0].spellings[0]", "expected text (in quotes"),
+        ("as_of: 2025-01-31", "vanished: gone", 3, "vanished", "expected one of open, deleted"),
+        ("key: proposal", "{key: proposal, replaces: [first_contct], valid_from: 2025-03-01}", 10, "stages[3].replaces[0]", "did you mean first_contact?"),
+        ("key: proposal", "{key: proposal, replaces: [first_contact]}", 10, "stages[3].replaces", "no valid_from beside replaces: first_contact"),
+        ("key: proposal", "{key: proposal, valid_from: 2025-03-01, valid_to: 2025-02-01}", 10, "stages[3].valid_to", "a day not before valid_from"),
+        ("key: proposal", "{key: proposal, valid_from: March}", 10, "stages[3].valid_from", "a date, such as 2025-01-31"),
+        ("key: proposal", "{key: proposal, replaces: potential}", 10, "stages[3].replaces", "expected a list"),
+        ("key: proposal", "{key: proposal, valid_form: 2025-03-01}", 10, "stages[3].valid_form", "did you mean valid_from?"),
         ("opportunities:", "opportunity:", 19, "exports.tables.opportunity", "did you mean opportunities?"),
         ("opportunities:", "leads:", 18, "exports.tables", "no table opportunities"),
         ("columns:", "required: [amout]\n      columns:", 21, "exports.tables.opportunities.required[0]", "did you mean amount?"),
@@ -151,6 +158,27 @@ def test_five_errors_are_reported_at_once_with_their_lines(write):
 def test_each_error_says_where_and_what(write, was, becomes, line, key, says):
     assert was in GOOD
     assert any((p.line, p.key) == (line, key) and says in p.in_file("leadline.yaml") for p in problems(write(GOOD.replace(was, becomes))))
+
+
+SPLIT = """\
+  - key: need_confirmed
+    spellings: [Need]
+  - {key: need_named, spellings: [NEED], replaces: [need_confirmed], valid_from: 2025-03-01}
+  - {key: need_signed, replaces: [need_confirmed], valid_from: 2025-03-02}
+"""
+
+
+def test_all_that_is_wrong_with_dated_stages_is_said_at_once(write):
+    """The parts begin on different days, one also takes the place of another stage, and two spell alike."""
+    text = GOOD.replace("  - key: need_confirmed\n", SPLIT)
+    assert [(p.line, p.key) for p in problems(write(text))] == [(12, "stages[4].valid_from")]
+    worse = text.replace("need_signed, replaces: [need_confirmed]", "need_signed, spellings: [Need], replaces: [need_confirmed, potential]")
+    assert [(p.line, p.key) for p in problems(write(worse))] == [
+        (12, "stages[4].replaces"),
+        (12, "stages[4].spellings[0]"),
+        (12, "stages[4].valid_from"),
+    ]
+    assert load_configuration(write(text.replace("2025-03-02", "2025-03-01"))).pipelines[0].stages[4].key == "need_signed"
 
 
 def test_a_misspelt_name_is_one_error_not_two(write):

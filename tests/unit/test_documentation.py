@@ -4,7 +4,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import typer
@@ -17,6 +16,7 @@ from models.settings import Settings
 from models.win_probability import METHODS
 from pipelines.cli import app
 from pipelines.configuration import configuration_notes, load_configuration
+from pipelines.configuration_schema import settings_inside
 from pipelines.definitions import defs
 from pipelines.errors import ConfigurationError, HomeBusyError, HomeError, PublicationError
 from pipelines.explain import NothingKnown
@@ -87,18 +87,9 @@ def settings_of(model: type[Settings], place: str = "") -> Iterator[tuple[str, s
     """Every setting below ``model``: the group it stands in as the page writes it, its key, its declaration."""
     for key, field in model.model_fields.items():
         yield place, key, field
-        inside, mark = _inside(field.annotation)
+        inside, mark = settings_inside(key, field.annotation)
         if inside:
-            yield from settings_of(inside, f"{place}.{key}{mark.format(key.removesuffix('s'))}".lstrip("."))
-
-
-def _inside(annotation) -> tuple[type[Settings] | None, str]:
-    """The settings that a setting holds, and how the page marks that there are several."""
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return annotation, ""
-    inside = next((a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, Settings)), None)
-    origin = getattr(annotation, "__origin__", None)
-    return inside, "[]" if origin is tuple else ".<{}>" if origin is dict else ""
+            yield from settings_of(inside, f"{place}.{key}{mark}".lstrip("."))
 
 
 def documented_defaults() -> dict[tuple[str, str], str]:

@@ -97,6 +97,7 @@ def test_deals_that_never_end_do_not_count_as_half_won():
     zombies = pd.DataFrame({"opportunity_id": [f"Z{i:04d}" for i in range(n)], "status": "open", "stage": "first"})
     zombies = zombies.assign(created_at=pd.Timestamp("2022-01-10"), closed_at=pd.NaT)
     stays = zombies.assign(visit_number=1, entered_at=zombies["created_at"], exited_at=pd.NaT, exit_kind=None, next_stage=None)
+    stays = stays.assign(seen_at=stays["entered_at"], is_entry_dated=True, course="whole")
     deals = pd.concat([frames.opportunities, zombies], ignore_index=True)
     visits = pd.concat([frames.stage_visits, stays[frames.stage_visits.columns]], ignore_index=True)
     history = deal_history(deals, visits, frames.stages, frames.as_of)

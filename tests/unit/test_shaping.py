@@ -136,11 +136,11 @@ def test_an_engagement_is_a_row_for_every_deal_that_it_is_about(links, expected,
     assert {row["kind"] for row in rows} == {"call"}
 
 
-def test_rows_of_merged_deals_are_no_orphans_and_their_deals_are_deleted(tmp_path):
+def test_rows_of_merged_deals_are_no_orphans_and_their_deals_name_the_one_that_stays(tmp_path):
     deals = "deal_id,dealstage\n1,talk\n2,talk\n"
     folder = write(tmp_path, {"deals.csv": deals, "merged.csv": "deal_id,hs_merged_object_ids\n1,2; 3\n"})
     company = configuration({"opportunities": {"files": "deals.csv"}}, "hubspot", {"lookups": {"merged_deals": {"files": "merged.csv"}}})
-    assert read_table(folder, "opportunities", company).rows["is_deleted"].to_pylist() == [None, True]
+    assert read_table(folder, "opportunities", company).rows["merged_into"].to_pylist() == [None, "1"]
     merged = Lookups(folder, company, CRMS["hubspot"]).ids("merged_deals")
     assert merged.to_pylist() == ["2", "3"]
     known = pa.table({f.name: pa.array(["2"] if f.name == "opportunity_id" else [None], f.type) for f in NO_PARENTS.schema}, schema=NO_PARENTS.schema)

@@ -21,8 +21,9 @@ def _frames(rows: list[tuple]) -> tuple:
     deals = pd.DataFrame({"opportunity_id": ids, "status": status, "created_at": pd.to_datetime(created), "closed_at": pd.to_datetime(closed)})
     deals["stage"] = deals["status"].replace("open", "only")
     exits = deals["status"].where(deals["status"] != "open")
-    visits = deals.assign(visit_number=1, stage="only", entered_at=deals["created_at"], exited_at=deals["closed_at"], exit_kind=exits, next_stage=exits)
-    stages = pd.DataFrame({"stage": ["only", "won", "lost"], "pipeline": "sales", "position": [1, 2, 0], "kind": ["open", "won", "lost"]})
+    visits = deals.assign(visit_number=1, stage="only", seen_at=deals["created_at"], exited_at=deals["closed_at"], exit_kind=exits, next_stage=exits)
+    visits = visits.assign(is_entry_dated=True, course="whole")
+    stages = pd.DataFrame({"stage": ["only", "won", "lost"], "pipeline": "sales", "position": [1, 2, 0], "kind": ["open", "won", "lost"], "last_day": pd.NaT})
     return deals, visits.loc[visits["created_at"].notna()], stages
 
 
@@ -53,7 +54,7 @@ def test_open_deals_do_not_bias_ever():
 
 def test_a_stage_without_evidence_has_the_base_rate_and_evidence_moves_it_away():
     frames = draw_deals(Funnel(), deals=1500, days=700, seed=3)
-    stages = pd.concat([frames.stages, pd.DataFrame({"stage": ["unused"], "pipeline": "sales", "position": [9], "kind": ["open"]})])
+    stages = pd.concat([frames.stages, pd.DataFrame({"stage": ["unused"], "pipeline": "sales", "position": [9], "kind": ["open"], "last_day": pd.NaT})])
     history = deal_history(frames.opportunities, frames.stage_visits, stages, frames.as_of)
     counts = landmark_counts(history, 24)
     weak, strong = (fit_stage_rates(counts, history.known_day, HALF_LIFE_DAYS, prior) for prior in (1.0, 1e9))
@@ -76,7 +77,7 @@ def test_deals_without_dates_are_open_on_the_as_of_day_only():
 
 def test_time_before_the_first_recorded_stage_is_an_unknown_stage():
     deals, visits, stages = _frames([("2023-01-05", "2023-05-10", "won")])
-    visits = visits.assign(entered_at=pd.Timestamp("2023-03-01"))
+    visits = visits.assign(seen_at=pd.Timestamp("2023-03-01"))
     history = deal_history(deals, visits, stages, date(2023, 6, 30))
     assert open_deals(history, day_number(date(2023, 2, 1))).stage[0] == UNKNOWN_STAGE
     assert open_deals(history, day_number(date(2023, 3, 1))).stage[0] == 0

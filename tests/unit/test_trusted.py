@@ -150,14 +150,14 @@ def test_a_working_weekend_counts_and_a_holiday_does_not():
 
 
 def test_a_loss_between_snapshots_stays_when_the_deal_comes_back(tmp_path):
-    """Open on day 2, lost on day 8 (seen on day 10), open again on day 15: the loss and the return are history."""
+    """Created and open on day 2, lost on day 8 (seen on day 10), open again on day 15: the loss and the return are history."""
     versions = [
-        deal("a", "second", created=0, _snapshot=on(2), _verdict="superseded"),
-        deal("a", "lost", "lost", created=0, closed_at=at(8), _snapshot=on(10), _verdict="superseded"),
-        deal("a", "second", created=0, _snapshot=on(15)),
+        deal("a", "second", created=2, _snapshot=on(2), _verdict="superseded"),
+        deal("a", "lost", "lost", created=2, closed_at=at(8), _snapshot=on(10), _verdict="superseded"),
+        deal("a", "second", created=2, _snapshot=on(15)),
     ]
     tables = known(tmp_path, versions)
-    assert [(e["stage"], (e["entered_at"] - at(0)).days) for e in tables["stage_entries"]] == [("first", 0), ("second", 2), ("lost", 8), ("second", 15)]
+    assert [(e["stage"], (e["entered_at"] - at(0)).days) for e in tables["stage_entries"]] == [("first", 2), ("second", 2), ("lost", 8), ("second", 15)]
     assert [v["entry_kind"] for v in tables["stage_visits"]] == ["new", "advanced", "reopened"]
 
 
@@ -190,6 +190,23 @@ def test_stage_dates_belong_to_their_pipeline():
     found = duckdb.sql(stage_dates_sql(company).replace("exported_opportunities", "exported")).fetchall()
     assert exported.num_rows == 2
     assert sorted(found) == [("a", "one:talk", at(1)), ("b", "two:won", at(3))]
+
+
+def test_a_date_of_the_deal_beside_the_log_does_not_hide_the_exit(tmp_path):
+    """The log's row and a "date entered" column tell the same entry: the log's is the one that is marked, with its exit."""
+    company = Configuration.model_validate(
+        COMPANY.model_dump() | {"exports": {"tables": {"opportunities": {"files": "o.csv", "stage_dates": {"first": "In first"}}}}}
+    )
+    exported = {
+        "opportunities": judged("opportunities", [deal("a", "second") | {"stage_date:first": at(1)}], ("first",)),
+        "stage_history": judged("stage_history", [entered("a", "first", 1) | {"exited_at": at(4)}, entered("a", "second", 6)]),
+    }
+    tables = trusted_tables(exported, on(20), on(20), tmp_path, company)
+    assert [(e["stage"], e["history"], e["left_at"]) for e in tables["stage_entries"].to_pylist()] == [
+        ("first", "observed", at(4)),
+        ("second", "observed", None),
+    ]
+    assert [v["transition_lag_days"] for v in tables["stage_visits"].to_pylist()] == [None, 2.0]
 
 
 def test_the_lag_between_leaving_a_stage_and_entering_the_next(tmp_path):

@@ -128,7 +128,7 @@ class Crm:
     ``values`` translates, per table and column, texts in any case into Leadline's words (status 1 into won; into
     nothing where the translation is blank). ``parts`` are the kinds of files of a table, the first that fits is taken.
     ``lookups`` are files of ids by the name they have under exports.lookups; the one named ``merged_deals`` holds ids
-    that were merged into another deal. ``stage_dates`` are patterns of headers that hold the day of entering the stage
+    that were merged into another deal, and fills merged_into. ``stage_dates`` are patterns of headers that hold the day of entering the stage
     named by their group ``stage``, the preferred ones first. ``outcome_beside_stage`` is true where won and lost are
     kept beside the stage, so that a closed deal stays in its last stage. ``taken`` are canonical names that mean something
     else in this CRM's files, per table: they are no spelling of their column.

@@ -171,7 +171,11 @@ CRM = Crm(
             pipeline=(("pipeline_id", "Pipeline ID"),),
         ),
         "pipelines": Lookup(key=(("pipeline_id", "Pipeline ID", "id"),), value=(("label", "Pipeline name"),), columns={"opportunities": ("pipeline",)}),
-        "merged_deals": Lookup(key=(("merged_deal_id", "property_hs_merged_object_ids", "hs_merged_object_ids", "Merged record IDs"),), separator=";"),
+        "merged_deals": Lookup(
+            key=(("merged_deal_id", "property_hs_merged_object_ids", "hs_merged_object_ids", "Merged record IDs"),),
+            value=(("deal_id", "hs_object_id", "Record ID", "id"),),
+            separator=";",
+        ),
         "engagement_deals": Lookup(key=("engagement_id",), value=("deal_id",)),
         "owner_teams": Lookup(key=("owner_id",), value=("team_id",), leave_out={("is_team_primary", "primary"): ("false",)}),
         "teams": Lookup(key=(("team_id", "id"),), value=("name",), columns={"owners": ("team",)}),

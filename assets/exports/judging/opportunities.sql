@@ -43,6 +43,19 @@ conflicting AS (
     GROUP BY opportunity_id, _snapshot
     HAVING count(*) > 1 AND min(amount) < max(amount)
 ),
+-- Minutes in which more open deals were last changed than people can change: an edit of all of them at once. A midnight
+-- is a date without a time, and shared by all that was done that day.
+open_changes AS (
+    SELECT _snapshot, date_trunc('minute', updated_at) AS changed_in, count(*) AS changed, bool_or(updated_at <> date_trunc('day', updated_at)) AS has_time
+    FROM settled
+    WHERE coalesce(status, 'open') = 'open'
+    GROUP BY _snapshot, date_trunc('minute', updated_at)
+),
+bulk_edits AS (
+    SELECT _snapshot, changed_in
+    FROM (SELECT *, sum(changed) OVER (PARTITION BY _snapshot) AS open_deals FROM open_changes) AS of_snapshots
+    WHERE has_time AND changed > greatest(50, 0.05 * open_deals)
+),
 -- Customers whose open deals are worked by more than one owner.
 shared AS (
     SELECT account_id
@@ -85,10 +98,13 @@ SELECT
     CASE WHEN d.status = 'won' AND d.has_contract_facts THEN coalesce(d.contract_effective_at, d.first_payment_at) IS NOT NULL END AS ok_won_evidence,
     CASE WHEN d.has_owner_column THEN d.owner_id IS NOT NULL END AS ok_owner_present,
     CASE WHEN d.status = 'open' AND d.account_id IS NOT NULL THEN s.account_id IS NULL END AS ok_one_owner,
-    CASE WHEN d.status = 'open' THEN d.updated_at >= d.export_end - INTERVAL 3 DAY END AS ok_updated_3d,
-    CASE WHEN d.status = 'open' THEN d.updated_at >= d.export_end - INTERVAL 7 DAY END AS ok_updated_7d
+    CASE WHEN d.merged_into IS NOT NULL THEN d.merged_into <> d.opportunity_id AND d.merged_into IN (SELECT opportunity_id FROM rows) END AS ok_merged_known,
+    CASE WHEN d.status = 'open' AND d.updated_at IS NOT NULL THEN b.changed_in IS NULL END AS ok_updated_alone,
+    CASE WHEN d.status = 'open' AND b.changed_in IS NULL THEN d.updated_at >= d.export_end - INTERVAL 3 DAY END AS ok_updated_3d,
+    CASE WHEN d.status = 'open' AND b.changed_in IS NULL THEN d.updated_at >= d.export_end - INTERVAL 7 DAY END AS ok_updated_7d
 FROM settled AS d
 LEFT JOIN rates AS r ON r.currency = upper(trim(d.currency))
+LEFT JOIN bulk_edits AS b ON b._snapshot IS NOT DISTINCT FROM d._snapshot AND b.changed_in = date_trunc('minute', d.updated_at)
 LEFT JOIN shared AS s ON s.account_id = d.account_id
 LEFT JOIN conflicting AS c ON c.opportunity_id = d.opportunity_id AND c._snapshot IS NOT DISTINCT FROM d._snapshot
 ORDER BY d._row

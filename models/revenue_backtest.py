@@ -5,7 +5,6 @@ the forecast itself (models/outlook.py).
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,7 +17,8 @@ from models.levels import Intervals, Members
 from models.outlook import CompanyRecord, company_total_of, forecast_periods, standing
 from models.revenue import HALF_WIDTH_80
 from models.scoring import score_totals
-from models.simulation import THREADS, excess_shock
+from models.simulation import excess_shock
+from models.threads import in_threads
 from models.win_probability import FittedModels, win_probabilities
 
 BASELINES = ("run_rate", "same_period_last_year", "weighted_pipeline")
@@ -84,8 +84,7 @@ def backtest_revenue(
         floors = pd.concat(forecasts, ignore_index=True)[["period_kind", "period_start", "method", "noise_floor"]]
         return scored.merge(floors, on=["period_kind", "period_start", "method"], validate="m:1")
 
-    with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        rows = [scored for scored in pool.map(replayed, origin_days.tolist()) if scored is not None]
+    rows = [scored for scored in in_threads(replayed, origin_days.tolist()) if scored is not None]
     if not rows:
         return RevenueBacktest(pd.DataFrame(columns=_ACCURACY), pd.Series(dtype=float))
     accuracy = pd.concat(rows, ignore_index=True).assign(kind="replayed")

@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from sklearn import config_context
 from sklearn.linear_model import PoissonRegressor
 
 from models.deal_history import CAUSES, LOST, REGRESSED, WON
@@ -225,6 +226,13 @@ def _fitted_hazards(days_at_risk: np.ndarray, exits: np.ndarray, design: np.ndar
     """Daily hazards, causes × places × stages × groups × age bins, from weighted counts of the same shape."""
     hazard = np.zeros(exits.shape)
     shape = (exits.shape[1], *exits.shape[3:])
+    # Hundreds of small fits on arrays made here: checking them anew would take as long as fitting.
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        _fit_each(hazard, days_at_risk, exits, design, shape)
+    return hazard
+
+
+def _fit_each(hazard: np.ndarray, days_at_risk: np.ndarray, exits: np.ndarray, design: np.ndarray, shape: tuple[int, ...]) -> None:
     for stage in range(exits.shape[2]):
         at_risk = days_at_risk[:, stage].ravel()
         used = at_risk > 0
@@ -237,7 +245,6 @@ def _fitted_hazards(days_at_risk: np.ndarray, exits: np.ndarray, design: np.ndar
                 model = PoissonRegressor(alpha=1.0 / at_risk.sum(), solver="newton-cholesky", tol=1e-8)
                 model.fit(design[used], events[used] / at_risk[used], sample_weight=at_risk[used])
                 hazard[cause, :, stage] = model.predict(design).reshape(shape)
-    return hazard
 
 
 def _destinations(moves: np.ndarray, pipeline: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ Poisson with uncertain creation and resemble recent wins; a lognormal shock comm
 moves everything together. Every level is a sum of the same draws, so all levels are coherent.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +16,7 @@ from scipy.special import gammaincinv, ndtri
 
 from models.levels import Intervals, Members
 from models.new_business import NewBusiness
+from models.threads import in_threads
 
 LARGEST_WORK = 200_000_000
 """Draws × deals beyond which the number of draws is cut."""
@@ -28,9 +28,6 @@ CHUNK = 4_000_000
 """Draws × deals that a thread holds in memory at once."""
 
 FEWEST_DRAWS = 200
-
-THREADS = 2
-"""Parts of the draws that are made at a time."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +105,15 @@ def simulate(open_deals: PipelineOutlook, new_business: NewBusiness, *, draws: i
     # Every part has random numbers of its own, so that it does not matter which thread draws it, or when.
     of_shock, *of_parts = np.random.SeedSequence(seed).spawn(1 + len(starts))
 
-    def draw(start: int, own: np.random.SeedSequence) -> None:
+    def draw(start_and_own: tuple[int, np.random.SeedSequence]) -> None:
+        start, own = start_and_own
         rng = np.random.default_rng(own)
         part = slice(start, min(start + at_once, draws))
         size = part.stop - part.start
         opened[:, :, part] = _draw_open(rng, open_deals, size)
         created[:, :, part] = _draw_new(rng, new_business, intervals, size)
 
-    with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        list(pool.map(draw, starts, of_parts))
+    in_threads(draw, zip(starts, of_parts, strict=True))
     shock = np.exp(shock_sd * np.random.default_rng(of_shock).standard_normal(draws) - shock_sd**2 / 2)
     for drawn, mean in ((opened, open_deals.expected_amounts()[0]), (created, new_business.expected_amounts()[0])):
         drawn *= shock

@@ -20,6 +20,7 @@ from models.exposure import AGE_EDGES_DAYS, OLDEST_AGE_DAYS, Exposure, count_exp
 from models.landmarks import EVER_DAYS, LandmarkCounts, OpenDeals, landmark_counts
 from models.semi_markov import SemiMarkov, fit_semi_markov
 from models.stage_rates import TRAILING_LANDMARKS, StageRates, fit_stage_rates
+from models.threads import in_threads
 
 METHODS = ("base_rate", "closing_time", "stage_rates", "semi_markov")
 
@@ -156,7 +157,7 @@ def _by_rates(method, rates, states, row, lags, horizons) -> WinProbabilities:
 
 def _by_semi_markov(models, states, lags, horizons) -> dict[str, WinProbabilities]:
     model, rates = models.semi_markov, models.rates
-    tables = np.stack([model.won_and_lost_by(model.origin_day + int(lag)) for lag in lags])
+    tables = np.stack(in_threads(model.won_and_lost_by, (model.origin_day + lags).tolist()))
     by_age = _bin_means(tables)
     mix = model.age_mix + 1e-9
     over_ages = np.einsum("hxsgk,sk->hxsg", by_age, mix.sum(1) / mix.sum((1, 2))[:, None])

@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 
 from models.errors import LeadlineError
+from pipelines.errors import RunError
 
 # Nearly all that a run allocates stays until it ends (modules, Dagster's definitions and events). Python's default, to
 # look through it after every 700 new objects, takes a quarter of a short run.
@@ -45,14 +46,15 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks and 
 
 @contextmanager
 def _told(debug: bool) -> Iterator[None]:
-    """Turn an error for a person into a message and its exit code; with ``debug`` its traceback goes before."""
+    """Turn an error into a message and its exit code; with ``debug`` its traceback goes before."""
     try:
         yield
-    except LeadlineError as error:
+    except Exception as error:
         if debug:
             errors.print(traceback.format_exc(), markup=False)
-        errors.print("leadline: " + str(error), markup=False)
-        raise typer.Exit(error.exit_code) from None
+        told = error if isinstance(error, LeadlineError) else RunError("the command", type(error).__name__, traceback.format_exc().splitlines())
+        errors.print("leadline: " + str(told), markup=False)
+        raise typer.Exit(told.exit_code) from None
 
 
 @contextmanager
@@ -99,9 +101,9 @@ def demo(
 ) -> None:
     """Make the demonstration company's exports and run on them."""
     with _told(debug):
-        from pipelines.demo import write_demo
+        from pipelines.demo.begin import written_while_loading
 
-        made = write_demo(home / "demo", form)
+        made = written_while_loading(home / "demo", form)
         _say_where(_run("leadline", "demonstration company", made.configuration, str(made.exports), home, None, report_db, debug))
 
 

@@ -4,6 +4,7 @@ What belongs here: the errors of this floor and the code the command line ends w
 they are recognised, which stands beside the code that raises them.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,3 +67,22 @@ class HomeBusyError(HomeError):
     """Another run holds the home folder."""
 
     exit_code = 5
+
+
+class RunError(LeadlineError):
+    """Something failed for a reason that is Leadline's own; nothing was published.
+
+    ``what`` failed with an error of the class named ``kind``; ``stack`` holds the lines of its traceback. The error's own
+    words may quote a value of the exports, so only its kind and its last place in Leadline are shown.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, kind: str | None, stack: Sequence[str]):
+        places = [match for line in stack if (match := re.search(r'File ".*?((?:assets|models|pipelines|quality)/[\w/]+\.py)", line (\d+)', line))]
+        where = f" at {places[-1][1]}, line {places[-1][2]}" if places else ""
+        super().__init__(
+            f"{what} failed: {kind or 'no reason was recorded'}{where}",
+            expected="no error; what was published before stands",
+            remedy="run again with --debug, which shows all of it (values of the exports too), and report it",
+        )

@@ -16,12 +16,16 @@ import dagster as dg
 
 from assets.declare import AS_OF
 from assets.exports.as_of import ASKED_FOR
+from assets.exports.exported import tables_without_export
 from assets.exports.files import exports_folder
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from models.errors import LeadlineError
 from pipelines.configuration import load_configuration
+from pipelines.engine.duckdb import DuckDB
+from pipelines.errors import RunError
 from pipelines.home import Home
+from pipelines.lake import Lake
 from pipelines.report_db import ReportDatabase
 from pipelines.resources import PARTITION_TAG, Place, latest_day
 
@@ -74,12 +78,6 @@ class StoppedError(LeadlineError):
     exit_code = 130
 
 
-class RunError(LeadlineError):
-    """A step failed for a reason that is Leadline's own; nothing was published."""
-
-    exit_code = 1
-
-
 def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress, debug: bool = False) -> Outcome:
     """Run a job of pipelines/jobs.py for one as-of date; by default that of the newest export.
 
@@ -99,13 +97,18 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
         chosen = as_of or export_date
         found_in = ASKED_FOR[company.language] if as_of else found_in
         _check_as_of(chosen, found_in, export_date)
-        job = defs.resolve_job_def(job_name)
+        job, engine = defs.resolve_job_def(job_name), DuckDB(home.spill)
+        lake = Lake(home.lake, engine, chosen)
+        absent = tables_without_export(source, company, engine, chosen, export_date)
+        for name, table in absent.items():
+            lake.store(name, table)
+        job = job.get_subset(asset_selection={key for key in job.asset_layer.executable_asset_keys if key.path[-1] not in absent})
         with _instance() as instance:
             result = job.execute_in_process(
                 instance=instance,
                 tags={PARTITION_TAG: chosen.isoformat()},
                 raise_on_error=False,
-                resources={**job.resource_defs, "place": place, "company": company, "home": home, "source": source, "progress": progress},
+                resources={**job.resource_defs, "place": place, "company": company, "home": home, "source": source, "engine": engine, "progress": progress},
                 run_config={"loggers": {"console": {"config": {"log_level": "DEBUG" if debug else "CRITICAL"}}}},
             )
     stored = frozenset(e.asset_key.path[-1] for e in result.all_events if e.is_step_materialization)
@@ -168,13 +171,7 @@ def _failure(result: dg.ExecuteInProcessResult, outcome: Outcome) -> LeadlineErr
     first = next((e for e in errors if e), None)
     while first is not None and first.cause is not None:
         first = first.cause
-    # The words of an unforeseen error may quote a value of the exports, so only its kind and place are shown.
-    found = f"{first.cls_name or 'an error'}{_place(first.stack)}" if first else "no reason was recorded"
-    return RunError(
-        f"the step {steps[0] if steps else 'that starts the run'} failed: {found}",
-        expected="no error; what was published before stands",
-        remedy="run again with --debug, which shows all of it (values of the exports too), and report it",
-    )
+    return RunError(f"the step {steps[0] if steps else 'that starts the run'}", first.cls_name if first else None, first.stack if first else ())
 
 
 def _lines(failed: list[dg.AssetCheckEvaluation]) -> list[str]:
@@ -185,12 +182,6 @@ def _remedy(failed: list[dg.AssetCheckEvaluation]) -> str:
     if any(c.asset_key.path[-1].startswith("exported_") for c in failed):
         return _MEND_EXPORTS
     return _CHOOSE_LATER if {c.check_name for c in failed} == {"not_empty"} else _REPORT
-
-
-def _place(stack: list[str]) -> str:
-    """Where the last line of a traceback that is Leadline's own stands, in words."""
-    places = [match for line in stack if (match := re.search(r'File ".*?((?:assets|models|pipelines|quality)/[\w/]+\.py)", line (\d+)', line))]
-    return f" at {places[-1][1]}, line {places[-1][2]}" if places else ""
 
 
 def _known(error) -> LeadlineError | None:

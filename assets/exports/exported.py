@@ -90,5 +90,14 @@ def _child_asset(table_name: str) -> dg.AssetsDefinition:
     return exported
 
 
+def tables_without_export(source: ExportSource, company: Configuration, engine: Engine, as_of: date, export_date: date) -> dict[str, pa.Table]:
+    """The tables that the configuration does not name, judged: no rows, by the name of their asset.
+
+    What depends on them reads them like any other, and a run needs no steps for them.
+    """
+    absent = [name for name in EXPORTED if name not in company.exports.tables and name not in ("owners", "opportunities")]
+    return {exported_name(name): read_and_judge(name, source, company, engine, as_of, export_date, None, NO_OWNERS) for name in absent}
+
+
 CHILDREN = [_child_asset(name) for name in EXPORTED if name not in ("owners", "opportunities")]
 ASSETS = [exported_owners, exported_opportunities, *CHILDREN]

@@ -63,6 +63,17 @@ NO_PARENTS = pa.schema(
     ]
 ).empty_table()
 
+NO_VERDICTS = pa.schema(
+    [
+        ("_row", pa.int64()),
+        ("_reasons", pa.list_(pa.string())),
+        ("_set_aside", pa.list_(pa.struct([("column", pa.string()), ("value", pa.string()), ("expected", pa.string())]))),
+        ("_verdict", pa.string()),
+        ("_is_stale", pa.bool_()),
+        ("_is_current", pa.bool_()),
+    ]
+).empty_table()
+
 
 def stage_spellings(company: Company) -> pd.DataFrame:
     """One row per known spelling: pipeline, spelling (lower case, trimmed), stage key, kind (open, won, lost, none).
@@ -165,6 +176,8 @@ def judge(
     if contract.info["rules"]:
         judging = sql_beside(__file__, f"judging/{table_name if table_name in _OWN_SQL else 'children'}")
         judged = _with_columns(rows, engine.arrow(Query(judging, _inputs(table_name, rows, company, export_date, neighbours))))
+    if not rows.num_rows:
+        return _with_verdicts(judged, NO_VERDICTS)
     unread = _unread(rows, faults)
     findings = find(_for_expectations(judged, expected), expected)
     outside = _outside(judged, findings)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from ruamel.yaml import YAML
+import yaml
 
 from models.settings import Company, Language
 
@@ -34,7 +34,7 @@ SEGMENT_SEPARATOR = "\u001f"
 def phrases(language: Language) -> dict[str, str]:
     """Every phrase of the page in one language, by key (phrases.yaml)."""
     text = (Path(__file__).parent / "phrases.yaml").read_text(encoding="utf-8")
-    return {key: both[language] for key, both in YAML(typ="safe").load(text).items()}
+    return {key: both[language] for key, both in yaml.load(text, yaml.CSafeLoader).items()}
 
 
 @dataclass(frozen=True)

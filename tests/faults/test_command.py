@@ -330,8 +330,11 @@ def test_a_fault_of_leadline_is_told_without_values(company: Company, monkeypatc
     def broken(*_arguments, **_settings):
         raise ValueError("could not convert 'Wang Xiaoming' to a number")
 
+    with monkeypatch.context() as within_a_step:
+        within_a_step.setattr("assets.core.trusted.stage_dates_sql", broken)
+        assert_refused(company, former, 1, "the step stage_dates failed: ValueError at assets/core/trusted.py, line ", "run again with --debug")
     monkeypatch.setattr("assets.exports.exported.judge", broken)
-    assert_refused(company, former, 1, "the step exported_owners failed: ValueError at assets/exports/exported.py, line ", "run again with --debug")
+    assert_refused(company, former, 1, "the command failed: ValueError at assets/exports/exported.py, line ", "run again with --debug")
 
 
 @pytest.mark.slow

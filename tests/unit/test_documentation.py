@@ -18,10 +18,10 @@ from pipelines.cli import app
 from pipelines.configuration import configuration_notes, load_configuration
 from pipelines.configuration_schema import settings_inside
 from pipelines.definitions import defs
-from pipelines.errors import ConfigurationError, HomeBusyError, HomeError, PublicationError
+from pipelines.errors import ConfigurationError, HomeBusyError, HomeError, PublicationError, RunError
 from pipelines.explain import NothingKnown
 from pipelines.pulling.errors import PullError
-from pipelines.run import QualityError, RunError
+from pipelines.run import QualityError
 from quality.tables import PUBLISHED
 from quality.tables.forecasts import RISK_SIGNALS
 

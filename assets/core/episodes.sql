@@ -57,26 +57,32 @@ from_row AS (
     LEFT JOIN firsts AS f ON f.opportunity_id = v.opportunity_id
     WHERE v.is_known OR v.is_current
 ),
+-- What an entry says is carried as one number: three texts of millions of rows would be most of the work.
+states AS (
+    SELECT stage, kind, history, row_number() OVER (ORDER BY stage, kind, history) AS state
+    FROM (SELECT DISTINCT stage, kind, history FROM stage_entries) AS distinct_states
+),
 changes AS (
     SELECT
-        opportunity_id, entered_at AS changed_at, entry_number, stage, kind AS status, history,
+        e.opportunity_id, e.entered_at AS changed_at, e.entry_number * 65536 + s.state AS entry,
         NULL AS amount, NULL AS expected_close_date, NULL AS owner_id
-    FROM stage_entries
+    FROM stage_entries AS e
+    JOIN states AS s ON s.stage = e.stage AND s.kind = e.kind AND s.history = e.history
     UNION ALL
-    SELECT opportunity_id, entered_at, NULL, NULL, NULL, NULL, amount, expected_close_date, owner_id FROM at_entries
+    SELECT opportunity_id, entered_at, NULL, amount, expected_close_date, owner_id FROM at_entries
     UNION ALL
     SELECT
-        opportunity_id, changed_at, NULL, NULL, NULL, NULL, new_amount, new_date,
+        opportunity_id, changed_at, NULL, new_amount, new_date,
         CASE WHEN field = 'owner_id' THEN new_value END
     FROM field_changes
     UNION ALL
-    SELECT opportunity_id, TIMESTAMP '0001-01-01', NULL, NULL, NULL, NULL, amount, expected_close_date, owner_id
+    SELECT opportunity_id, TIMESTAMP '0001-01-01', NULL, amount, expected_close_date, owner_id
     FROM firsts
     UNION ALL
     SELECT
         opportunity_id,
         CASE WHEN is_later THEN CAST(seen_on AS TIMESTAMP) ELSE TIMESTAMP '0001-01-01' END,
-        NULL, NULL, NULL, NULL, amount, expected_close_date, owner_id
+        NULL, amount, expected_close_date, owner_id
     FROM from_row
 ),
 instants AS (
@@ -84,9 +90,7 @@ instants AS (
         opportunity_id,
         changed_at,
         -- Of several entries on one instant the last in the order of stage_entries stays.
-        arg_max(stage, entry_number) AS stage,
-        arg_max(status, entry_number) AS status,
-        arg_max(history, entry_number) AS history,
+        max(entry) % 65536 AS state,
         max(amount) AS amount,
         max(expected_close_date) AS expected_close_date,
         max(owner_id) AS owner_id
@@ -97,9 +101,7 @@ carried AS (
     SELECT
         opportunity_id,
         changed_at,
-        last_value(stage IGNORE NULLS) OVER so_far AS stage,
-        last_value(status IGNORE NULLS) OVER so_far AS status,
-        last_value(history IGNORE NULLS) OVER so_far AS history,
+        last_value(state IGNORE NULLS) OVER so_far AS state,
         last_value(amount IGNORE NULLS) OVER so_far AS amount,
         last_value(expected_close_date IGNORE NULLS) OVER so_far AS expected_close_date,
         last_value(owner_id IGNORE NULLS) OVER so_far AS owner_id,
@@ -107,10 +109,7 @@ carried AS (
     FROM instants
     WINDOW so_far AS (PARTITION BY opportunity_id ORDER BY changed_at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 )
-SELECT
-    opportunity_id,
-    changed_at AS valid_from,
-    valid_to,
-    status, stage, amount, expected_close_date, owner_id, history
-FROM carried
-WHERE stage IS NOT NULL
+-- Before its first entry a deal has no state, and no episode.
+SELECT c.opportunity_id, c.changed_at AS valid_from, c.valid_to, s.kind AS status, s.stage, c.amount, c.expected_close_date, c.owner_id, s.history
+FROM carried AS c
+JOIN states AS s ON s.state = c.state

@@ -7,59 +7,32 @@ process and prints one line per stored table: seconds since the one before, and 
 (Linux: /proc/self/status, VmHWM). The last lines compare the whole with DuckDB's ``read_csv`` of the same files.
 """
 
-import argparse
-import resource
-import tempfile
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import duckdb
 
-from pipelines.demo.benchmark import write_benchmark
 from pipelines.resources import Place
 from pipelines.run import run_job
-
-SEED = 7
-
-
-def highest_memory_mb() -> float:
-    """Highest resident memory of this process since the last call, in MB; the mark is then taken back."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("/proc/self/status has no VmHWM: the benchmark needs Linux")
+from tests.benchmarks.company import benchmark_company, highest_memory_mb
 
 
-def step_printer() -> Callable[[str], None]:
-    """A progress function that prints what each stored table took."""
-    last = time.perf_counter()
+class Steps:
+    """Told what has just been stored, prints what it took since the one before; ``highest_mb`` is the highest memory of all."""
 
-    def printed(told: str) -> None:
-        nonlocal last
-        now = time.perf_counter()
-        print(f"{now - last:8.1f} s {highest_memory_mb():8.0f} MB  {told}", flush=True)
-        last = now
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.highest_mb = highest_memory_mb()
 
-    return printed
+    def __call__(self, told: str) -> None:
+        now, memory = time.perf_counter(), highest_memory_mb()
+        print(f"{now - self._last:8.1f} s {memory:8.0f} MB  {told}", flush=True)
+        self._last, self.highest_mb = now, max(self.highest_mb, memory)
 
 
 def main() -> None:
     """Write, run, print."""
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--deals", type=int, default=1_000_000)
-    arguments.add_argument("--folder", type=Path)
-    given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
+    with benchmark_company(__doc__) as folder:
         exports = folder / "exports"
-        if not exports.exists():
-            started = time.perf_counter()
-            exports = write_benchmark(folder, given.deals, SEED)
-            print(
-                f"written in {time.perf_counter() - started:.0f} s: {', '.join(f'{p.name} {p.stat().st_size / 1e6:.0f} MB' for p in sorted(exports.iterdir()))}"
-            )
         started = time.perf_counter()
         with duckdb.connect(config={"threads": 2}) as connection:
             for path in sorted(exports.glob("Opportunity*.csv")):
@@ -69,10 +42,11 @@ def main() -> None:
         highest_memory_mb()
         started = time.perf_counter()
         place = Place(config=str(folder / "leadline.yaml"), exports=str(exports), home=str(folder / "home"))
-        run_job("leadline", place, None, step_printer())
+        steps = Steps()
+        run_job("leadline", place, None, steps)
+        steps("the rest: publication and page")
         whole = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"whole run {whole:.1f} s, peak {peak:.0f} MB; {whole / reading:.1f} times DuckDB's reading of the same files ({reading:.1f} s)")
+        print(f"whole run {whole:.1f} s, peak {steps.highest_mb:.0f} MB; {whole / reading:.1f} times DuckDB's reading of the same files ({reading:.1f} s)")
 
 
 if __name__ == "__main__":

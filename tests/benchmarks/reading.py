@@ -8,9 +8,7 @@ judging of both, and the same checks by Polars, where that is installed. The lim
 reading takes at most 2.5 times DuckDB's and stays below 3 GB.
 """
 
-import argparse
 import importlib.util
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -30,9 +28,8 @@ from assets.exports.settings import Configuration
 from assets.query import Query
 from models.simulated_world import DEMO
 from pipelines.configuration import load_configuration
-from pipelines.demo.benchmark import write_benchmark
 from pipelines.engine.duckdb import DuckDB
-from tests.benchmarks.full_run import SEED, highest_memory_mb
+from tests.benchmarks.company import benchmark_company, highest_memory_mb
 
 FILES = {"opportunities": "Opportunity.csv", "stage_history": "OpportunityHistory.csv"}
 RATIO = 2.5
@@ -82,15 +79,8 @@ def judged(read: dict[str, TypedExport], company: Configuration, owners: pa.Tabl
 
 def main() -> None:
     """Write, read, judge, print."""
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--deals", type=int, default=1_000_000)
-    arguments.add_argument("--folder", type=Path)
-    given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
+    with benchmark_company(__doc__) as folder:
         exports = folder / "exports"
-        if not exports.exists():
-            write_benchmark(folder, given.deals, SEED)
         company = load_configuration(folder / "leadline.yaml")
         alone, ours, read = [], [], {}
         for name in FILES.values():

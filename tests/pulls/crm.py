@@ -3,6 +3,7 @@
 What belongs here: that, the company's configuration, and a pull of it. What does not: any CRM's form of answers.
 """
 
+from abc import ABC, abstractmethod
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class Deal:
     more: dict[str, Any] = field(default_factory=dict)
 
 
-class FakeCrm:
+class FakeCrm(ABC):
     """A CRM on this machine. Below, what each CRM says in its own way."""
 
     name = ""
@@ -93,8 +94,9 @@ class FakeCrm:
             return self.expired
         return self.answer(asked)
 
+    @abstractmethod
     def answer(self, asked: Asked) -> Reply:
-        raise NotImplementedError
+        """What the CRM says to a request that carries a token that holds."""
 
     def expire(self, skip: int = 0) -> None:
         """Let the token expire before the page of deals after the next ``skip``."""

@@ -64,11 +64,21 @@ reference AS (
     CROSS JOIN parameters AS p
     LEFT JOIN recent AS r USING (stage)
 ),
+-- A stage and a slot as one number, and with a member as one more: millions of visits are counted by it.
+stage_slots AS (
+    SELECT t.stage, s.slot, s.starts_at, s.ends_at, ROW_NUMBER() OVER (ORDER BY t.stage, s.slot) AS stage_slot
+    FROM stages AS t
+    CROSS JOIN slots AS s
+),
+cells_of_slots AS (
+    SELECT m.member_number, s.stage, s.slot, 1000000 * m.member_number + s.stage_slot AS slot_cell
+    FROM members AS m
+    CROSS JOIN stage_slots AS s
+),
 visits AS (
     SELECT
         v.opportunity_id,
-        v.stage,
-        s.slot,
+        s.stage_slot,
         CAST(FLOOR(20 * LN(1 + 86400 * v.dwell_days)) AS INTEGER) AS bin,
         v.dwell_days,
         CASE WHEN v.exited_at IS NULL THEN 0 ELSE 1 END AS completed,
@@ -79,23 +89,19 @@ visits AS (
         CASE WHEN v.history = 'observed' THEN 1 ELSE 0 END AS observed,
         CASE WHEN v.history = 'rebuilt' THEN 1 ELSE 0 END AS rebuilt
     FROM stage_visits AS v
-    INNER JOIN slots AS s ON v.entered_at >= s.starts_at AND v.entered_at < s.ends_at
-    INNER JOIN reference AS r USING (stage)
+    INNER JOIN stage_slots AS s ON v.stage = s.stage AND v.entered_at >= s.starts_at AND v.entered_at < s.ends_at
+    INNER JOIN reference AS r ON v.stage = r.stage
     WHERE v.is_dated
 ),
 visits_of_members AS NOT MATERIALIZED (
-    SELECT UNNEST(m.member_numbers) AS member_number, v.*
+    SELECT 1000000 * UNNEST(m.member_numbers) + v.stage_slot AS slot_cell, v.*
     FROM visits AS v
     INNER JOIN memberships AS m USING (opportunity_id)
 ),
-slot_bins AS (
+-- Only what the order of lengths needs is counted by bin: there are twenty times as many bins.
+slot_sums AS (
     SELECT
-        member_number,
-        stage,
-        slot,
-        bin,
-        COUNT(*) AS visits,
-        SUM(completed) AS completed,
+        slot_cell,
         SUM(microseconds) AS microseconds,
         SUM(working_days) AS working_days,
         SUM(lag_microseconds) AS lag_microseconds,
@@ -106,28 +112,38 @@ slot_bins AS (
         MIN(CASE WHEN completed = 1 THEN dwell_days END) AS min_days,
         MAX(CASE WHEN completed = 1 THEN dwell_days END) AS max_days
     FROM visits_of_members
-    GROUP BY member_number, stage, slot, bin
+    GROUP BY slot_cell
 ),
-bins AS (
+sums AS (
     SELECT
         p.period,
-        b.member_number,
-        b.stage,
-        b.bin,
-        SUM(b.visits) AS visits,
-        SUM(b.completed) AS completed,
-        SUM(b.microseconds) AS microseconds,
-        SUM(b.working_days) AS working_days,
-        SUM(b.lag_microseconds) AS lag_microseconds,
-        SUM(b.lags) AS lags,
-        SUM(b.overtime) AS overtime,
-        SUM(b.observed) AS observed,
-        SUM(b.rebuilt) AS rebuilt,
-        MIN(b.min_days) AS min_days,
-        MAX(b.max_days) AS max_days
-    FROM slot_bins AS b
+        c.member_number,
+        c.stage,
+        SUM(s.microseconds) AS microseconds,
+        SUM(s.working_days) AS working_days,
+        SUM(s.lag_microseconds) AS lag_microseconds,
+        SUM(s.lags) AS lags,
+        SUM(s.overtime) AS overtime,
+        SUM(s.observed) AS observed,
+        SUM(s.rebuilt) AS rebuilt,
+        MIN(s.min_days) AS min_days,
+        MAX(s.max_days) AS max_days
+    FROM slot_sums AS s
+    INNER JOIN cells_of_slots AS c USING (slot_cell)
     INNER JOIN slots_of_periods AS p USING (slot)
-    GROUP BY p.period, b.member_number, b.stage, b.bin
+    GROUP BY p.period, c.member_number, c.stage
+),
+slot_bins AS (
+    SELECT slot_cell, bin, COUNT(*) AS visits, SUM(completed) AS completed
+    FROM visits_of_members
+    GROUP BY slot_cell, bin
+),
+bins AS (
+    SELECT p.period, c.member_number, c.stage, b.bin, SUM(b.visits) AS visits, SUM(b.completed) AS completed
+    FROM slot_bins AS b
+    INNER JOIN cells_of_slots AS c USING (slot_cell)
+    INNER JOIN slots_of_periods AS p USING (slot)
+    GROUP BY p.period, c.member_number, c.stage, b.bin
 ),
 ordered_bins AS (
     SELECT
@@ -143,15 +159,6 @@ cells AS (
         stage,
         SUM(visits) AS visits,
         SUM(completed) AS completed,
-        SUM(microseconds) AS microseconds,
-        SUM(working_days) AS working_days,
-        SUM(lag_microseconds) AS lag_microseconds,
-        SUM(lags) AS lags,
-        SUM(overtime) AS overtime,
-        SUM(observed) AS observed,
-        SUM(rebuilt) AS rebuilt,
-        MIN(min_days) AS min_days,
-        MAX(max_days) AS max_days,
         2 * SUM(CASE WHEN first_open_bin IS NULL OR bin < first_open_bin THEN completed ELSE 0 END) >= SUM(visits) AS is_middle_uncensored
     FROM ordered_bins
     GROUP BY period, member_number, stage
@@ -182,20 +189,22 @@ wanted AS (
     INNER JOIN ordered_bins AS b USING (period, member_number, stage)
     WHERE p.place >= b.completed_before AND p.place < b.completed_before + b.completed
 ),
+wanted_slots AS MATERIALIZED (
+    SELECT DISTINCT w.period, c.slot_cell, w.member_number, w.stage, w.bin
+    FROM wanted AS w
+    INNER JOIN slots_of_periods AS p USING (period)
+    INNER JOIN cells_of_slots AS c ON w.member_number = c.member_number AND w.stage = c.stage AND p.slot = c.slot
+),
 sorted AS (
     SELECT
         w.period,
-        v.member_number,
-        v.stage,
-        v.bin,
+        w.member_number,
+        w.stage,
+        w.bin,
         v.dwell_days,
-        ROW_NUMBER() OVER (PARTITION BY w.period, v.member_number, v.stage, v.bin ORDER BY v.dwell_days) AS place
+        ROW_NUMBER() OVER (PARTITION BY w.period, w.member_number, w.stage, w.bin ORDER BY v.dwell_days) AS place
     FROM visits_of_members AS v
-    INNER JOIN (
-        SELECT DISTINCT w.period, p.slot, w.member_number, w.stage, w.bin
-        FROM wanted AS w
-        INNER JOIN slots_of_periods AS p USING (period)
-    ) AS w USING (member_number, stage, slot, bin)
+    INNER JOIN wanted_slots AS w ON v.slot_cell = w.slot_cell AND v.bin = w.bin
     WHERE v.completed = 1
 ),
 found AS (
@@ -214,23 +223,23 @@ found AS (
     INNER JOIN sorted AS s USING (period, member_number, stage, bin, place)
     GROUP BY w.period, w.member_number, w.stage
 ),
--- Materialized, as else it is joined by stage and member first and by slot last, through thirty times the rows.
 young_slots AS MATERIALIZED (
-    SELECT c.period, p.slot, c.member_number, c.stage
-    FROM cells AS c
+    SELECT y.period, c.slot_cell, y.member_number, y.stage
+    FROM cells AS y
     INNER JOIN slots_of_periods AS p USING (period)
-    WHERE NOT c.is_middle_uncensored
+    INNER JOIN cells_of_slots AS c ON y.member_number = c.member_number AND y.stage = c.stage AND p.slot = c.slot
+    WHERE NOT y.is_middle_uncensored
 ),
 young_visits AS (
     SELECT
-        p.period,
-        v.member_number,
-        v.stage,
+        y.period,
+        y.member_number,
+        y.stage,
         v.dwell_days,
         v.completed,
-        ROW_NUMBER() OVER (PARTITION BY p.period, v.member_number, v.stage ORDER BY v.dwell_days DESC, v.completed) AS at_risk
+        ROW_NUMBER() OVER (PARTITION BY y.period, y.member_number, y.stage ORDER BY v.dwell_days DESC, v.completed) AS at_risk
     FROM visits_of_members AS v
-    INNER JOIN young_slots AS p USING (member_number, stage, slot)
+    INNER JOIN young_slots AS y USING (slot_cell)
 ),
 survival AS (
     SELECT
@@ -260,23 +269,24 @@ SELECT
     c.stage,
     c.visits,
     c.completed,
-    CAST(c.microseconds AS DOUBLE) / c.completed / 86400000000 AS mean_days,
+    CAST(a.microseconds AS DOUBLE) / c.completed / 86400000000 AS mean_days,
     f.median_low + (f.median_high - f.median_low) * (0.5 * (c.completed - 1) - FLOOR(0.5 * (c.completed - 1))) AS median_days,
     f.p75_low + (f.p75_high - f.p75_low) * (0.75 * (c.completed - 1) - FLOOR(0.75 * (c.completed - 1))) AS p75_days,
     f.p90_low + (f.p90_high - f.p90_low) * (0.9 * (c.completed - 1) - FLOOR(0.9 * (c.completed - 1))) AS p90_days,
-    c.min_days,
-    c.max_days,
+    a.min_days,
+    a.max_days,
     COALESCE(f.kaplan_meier, l.median_days) AS km_median_days,
-    CAST(c.working_days AS DOUBLE) / c.completed AS mean_working_days,
-    CAST(c.lag_microseconds AS DOUBLE) / NULLIF(c.lags, 0) / 86400000000 AS mean_transition_lag_days,
-    c.overtime,
-    CAST(c.overtime AS DOUBLE) / c.visits AS overtime_share,
+    CAST(a.working_days AS DOUBLE) / c.completed AS mean_working_days,
+    CAST(a.lag_microseconds AS DOUBLE) / NULLIF(a.lags, 0) / 86400000000 AS mean_transition_lag_days,
+    a.overtime,
+    CAST(a.overtime AS DOUBLE) / c.visits AS overtime_share,
     r.reference_days,
     r.benchmark_days,
-    CAST(c.observed AS DOUBLE) / c.visits AS observed_share,
-    CAST(c.rebuilt AS DOUBLE) / c.visits AS rebuilt_share,
+    CAST(a.observed AS DOUBLE) / c.visits AS observed_share,
+    CAST(a.rebuilt AS DOUBLE) / c.visits AS rebuilt_share,
     p.is_partial
 FROM cells AS c
+INNER JOIN sums AS a USING (period, member_number, stage)
 INNER JOIN reported AS p USING (period)
 INNER JOIN members AS m USING (member_number)
 INNER JOIN reference AS r USING (stage)

@@ -51,6 +51,17 @@ memberships AS (
     INNER JOIN members AS m USING (dimension, member)
     GROUP BY s.opportunity_id
 ),
+-- A stage and a slot as one number, and with a member as one more: millions of entries are counted by it.
+stage_slots AS (
+    SELECT t.stage, s.slot, s.starts_at, s.ends_at, ROW_NUMBER() OVER (ORDER BY t.stage, s.slot) AS stage_slot
+    FROM stages AS t
+    CROSS JOIN slots AS s
+),
+cells_of_slots AS (
+    SELECT m.member_number, s.stage, s.slot, 1000000 * m.member_number + s.stage_slot AS slot_cell
+    FROM members AS m
+    CROSS JOIN stage_slots AS s
+),
 firsts AS (
     SELECT v.opportunity_id, s.pipeline, v.stage, v.position, v.entered_at, v.course, CASE WHEN v.is_entry_dated THEN 1 ELSE 0 END AS dated
     FROM stage_visits AS v
@@ -78,8 +89,7 @@ progress AS (
 entered AS (
     SELECT
         v.opportunity_id,
-        v.stage,
-        t.slot,
+        t.stage_slot,
         CAST(FLOOR(v.dwell_days) AS BIGINT) AS age,
         CASE WHEN v.exited_at IS NULL AND v.dwell_days > FLOOR(v.dwell_days) THEN 1 ELSE 0 END AS censored_within_day,
         CASE WHEN v.exit_kind IN ('advanced', 'won') THEN 1 ELSE 0 END AS forward,
@@ -89,8 +99,8 @@ entered AS (
         CASE WHEN v.history = 'rebuilt' THEN 1 ELSE 0 END AS rebuilt,
         o.status
     FROM stage_visits AS v
-    INNER JOIN slots AS t ON v.entered_at >= t.starts_at AND v.entered_at < t.ends_at
-    INNER JOIN stages AS s USING (stage)
+    INNER JOIN stage_slots AS t ON v.stage = t.stage AND v.entered_at >= t.starts_at AND v.entered_at < t.ends_at
+    INNER JOIN stages AS s ON v.stage = s.stage
     INNER JOIN progress AS p ON v.opportunity_id = p.opportunity_id AND s.pipeline = p.pipeline
     INNER JOIN opportunities AS o ON v.opportunity_id = o.opportunity_id
     WHERE v.is_first AND v.is_entry_dated
@@ -124,54 +134,51 @@ filled_stages AS (
         AND (s.last_day IS NULL OR r.reached_at < CAST(s.last_day + INTERVAL 1 DAY AS TIMESTAMP))
 ),
 filled AS (
-    SELECT f.opportunity_id, f.stage, t.slot, f.passed
+    SELECT f.opportunity_id, t.stage_slot, f.passed
     FROM filled_stages AS f
-    INNER JOIN slots AS t ON f.reached_at >= t.starts_at AND f.reached_at < t.ends_at
+    INNER JOIN stage_slots AS t ON f.stage = t.stage AND f.reached_at >= t.starts_at AND f.reached_at < t.ends_at
 ),
-entered_of_members AS (
+entered_of_members AS NOT MATERIALIZED (
+    SELECT 1000000 * UNNEST(m.member_numbers) + e.stage_slot AS slot_cell, e.*
+    FROM entered AS e
+    INNER JOIN memberships AS m USING (opportunity_id)
+),
+entered_slots AS (
     SELECT
-        member_number,
-        stage,
-        slot,
-        age,
+        slot_cell,
         COUNT(*) AS entered,
         SUM(advanced) AS advanced,
         SUM(CASE WHEN status = 'won' THEN 1 ELSE 0 END) AS won,
         SUM(CASE WHEN advanced = 0 AND status = 'lost' THEN 1 ELSE 0 END) AS lost,
         SUM(CASE WHEN advanced = 0 AND status = 'open' THEN 1 ELSE 0 END) AS still_open,
         SUM(forward) AS forward,
-        SUM(otherwise) AS otherwise,
-        SUM(censored_within_day) AS censored_within_day,
         SUM(observed) AS observed,
         SUM(rebuilt) AS rebuilt
-    FROM (
-        SELECT UNNEST(m.member_numbers) AS member_number, e.*
-        FROM entered AS e
-        INNER JOIN memberships AS m USING (opportunity_id)
-    ) AS expanded
-    GROUP BY member_number, stage, slot, age
+    FROM entered_of_members
+    GROUP BY slot_cell
 ),
-filled_of_members AS (
-    SELECT member_number, stage, slot, COUNT(*) AS reached, SUM(passed) AS passed
+filled_slots AS (
+    SELECT slot_cell, COUNT(*) AS reached, SUM(passed) AS passed
     FROM (
-        SELECT UNNEST(m.member_numbers) AS member_number, f.*
+        SELECT 1000000 * UNNEST(m.member_numbers) + f.stage_slot AS slot_cell, f.passed
         FROM filled AS f
         INNER JOIN memberships AS m USING (opportunity_id)
-    ) AS expanded
-    GROUP BY member_number, stage, slot
+    ) AS filled_of_members
+    GROUP BY slot_cell
 ),
 filled_cells AS (
-    SELECT p.period, f.member_number, f.stage, SUM(f.reached) AS reached, SUM(f.passed) AS passed
-    FROM filled_of_members AS f
+    SELECT p.period, c.member_number, c.stage, SUM(f.reached) AS reached, SUM(f.passed) AS passed
+    FROM filled_slots AS f
+    INNER JOIN cells_of_slots AS c USING (slot_cell)
     INNER JOIN slots_of_periods AS p USING (slot)
-    GROUP BY p.period, f.member_number, f.stage
+    GROUP BY p.period, c.member_number, c.stage
 ),
 entered_cells AS (
     SELECT
-        ROW_NUMBER() OVER (ORDER BY p.period, e.member_number, e.stage) AS cohort,
+        ROW_NUMBER() OVER (ORDER BY p.period, c.member_number, c.stage) AS cohort,
         p.period,
-        e.member_number,
-        e.stage,
+        c.member_number,
+        c.stage,
         SUM(e.entered) AS entered,
         SUM(e.advanced) AS advanced,
         SUM(e.won) AS won,
@@ -180,24 +187,37 @@ entered_cells AS (
         SUM(e.forward) AS forward,
         SUM(e.observed) AS observed,
         SUM(e.rebuilt) AS rebuilt
-    FROM entered_of_members AS e
+    FROM entered_slots AS e
+    INNER JOIN cells_of_slots AS c USING (slot_cell)
     INNER JOIN slots_of_periods AS p USING (slot)
-    GROUP BY p.period, e.member_number, e.stage
+    GROUP BY p.period, c.member_number, c.stage
+),
+slot_ages AS (
+    SELECT
+        slot_cell,
+        age,
+        COUNT(*) AS entered,
+        SUM(forward) AS forward,
+        SUM(otherwise) AS otherwise,
+        SUM(censored_within_day) AS censored_within_day
+    FROM entered_of_members
+    GROUP BY slot_cell, age
 ),
 -- The cohort's own hazards: exits ÷ visits at risk, by day of age.
 ages AS (
     SELECT
         p.period,
-        e.member_number,
-        e.stage,
-        e.age,
-        CAST(SUM(e.entered) AS INTEGER) AS entered,
-        CAST(SUM(e.forward) AS INTEGER) AS forward,
-        CAST(SUM(e.otherwise) AS INTEGER) AS otherwise,
-        CAST(SUM(e.censored_within_day) AS INTEGER) AS censored_within_day
-    FROM entered_of_members AS e
+        c.member_number,
+        c.stage,
+        a.age,
+        CAST(SUM(a.entered) AS INTEGER) AS entered,
+        CAST(SUM(a.forward) AS INTEGER) AS forward,
+        CAST(SUM(a.otherwise) AS INTEGER) AS otherwise,
+        CAST(SUM(a.censored_within_day) AS INTEGER) AS censored_within_day
+    FROM slot_ages AS a
+    INNER JOIN cells_of_slots AS c USING (slot_cell)
     INNER JOIN slots_of_periods AS p USING (slot)
-    GROUP BY p.period, e.member_number, e.stage, e.age
+    GROUP BY p.period, c.member_number, c.stage, a.age
 ),
 cohort_risks AS (
     SELECT
@@ -317,10 +337,11 @@ cells AS (
 eventual AS (
     SELECT
         c.cohort,
-        LEAST(1, c.eventual) AS eventual,
+        -- What rounding leaves of 1 is not certainty: all of the entered are the trials there.
+        CASE WHEN c.eventual > 1 - 1e-9 THEN 1 ELSE c.eventual END AS eventual,
         CASE WHEN c.eventual > 0 THEN LEAST(1, c.continued / c.eventual) ELSE 0 END AS extrapolated_share,
         CASE
-            WHEN c.eventual > 0 AND c.eventual < 1 AND v.variance + POWER(c.continued_error, 2) > 0
+            WHEN c.eventual > 1e-9 AND c.eventual < 1 - 1e-9 AND v.variance + POWER(c.continued_error, 2) > 0
                 THEN c.eventual * (1 - c.eventual) / (v.variance + POWER(c.continued_error, 2))
             ELSE CAST(e.entered AS DOUBLE)
         END AS trials

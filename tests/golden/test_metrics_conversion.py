@@ -192,3 +192,14 @@ def test_interval_without_censoring_is_wilson_of_observed(tmp_path):
     january = rows(computed(core_tables(events, date(2025, 4, 30), STAGES), tmp_path)["stage_conversion"], "month", "2025-01-01").loc["first"]
     assert january["conversion_eventual"] == pytest.approx(8 / 12)
     assert january[["eventual_low", "eventual_high"]].tolist() == pytest.approx(january[["ci_low", "ci_high"]].tolist())
+
+
+@pytest.mark.parametrize("deals", [20, 27, 40])
+def test_when_all_moved_on_the_interval_is_that_of_so_many_trials(deals, tmp_path):
+    """Everybody moved on, each after another number of days: what rounding takes from 1 is no certainty."""
+    began = pd.Timestamp("2025-01-02")
+    moves = [(f"deal {n}", str((began + pd.Timedelta(days=days)).date()), stage) for n in range(deals) for days, stage in ((0, "first"), (1 + n % 26, "second"))]
+    table = computed(core_tables(moves, date(2025, 2, 28), STAGES), tmp_path)["stage_conversion"]
+    first = rows(table, "month", "2025-01-01").loc["first"]
+    assert first["conversion_eventual"] == 1
+    assert first[["eventual_low", "eventual_high"]].tolist() == pytest.approx(proportion_confint(deals, deals, method="wilson"))

@@ -74,6 +74,10 @@ NO_VERDICTS = pa.schema(
     ]
 ).empty_table()
 
+NOTHING_SAID = pa.Table.from_pylist(
+    [{"_row": None, "_reasons": [], "_set_aside": None, "_verdict": "accepted", "_is_stale": False, "_is_current": True}], NO_VERDICTS.schema
+)
+
 
 def stage_spellings(company: Company) -> pd.DataFrame:
     """One row per known spelling: pipeline, spelling (lower case, trimmed), stage key, kind (open, won, lost, none).
@@ -222,23 +226,13 @@ def _with_verdicts(judged: pa.Table, verdicts: pa.Table) -> pa.Table:
 
     ``verdicts`` has only the rows of which there is something to say; every other row is accepted without reasons.
     """
-    place = pa.array(np.full(judged.num_rows, -1, dtype=np.int64))
-    if verdicts.num_rows:
-        positions = np.full(judged.num_rows, -1, dtype=np.int64)
-        positions[verdicts["_row"].to_numpy()] = np.arange(verdicts.num_rows)
-        place = pa.array(positions)
-    place = pc.if_else(pc.equal(place, -1), None, place)
-    said = verdicts.combine_chunks().take(place)
-    nothing = pa.scalar([], pa.list_(pa.string()))
-    columns = {
-        "_reasons": pc.coalesce(said["_reasons"].cast(nothing.type), nothing),
-        "_set_aside": said["_set_aside"],
-        "_verdict": pc.coalesce(said["_verdict"], "accepted"),
-        "_is_stale": pc.coalesce(said["_is_stale"], False),
-        "_is_current": pc.coalesce(said["_is_current"], True),
-    }
-    for name, column in columns.items():
-        judged = judged.append_column(name, column)
+    # The last verdict is that of every row of which nothing is said.
+    known = pa.concat_tables([verdicts.cast(NO_VERDICTS.schema), NOTHING_SAID]).combine_chunks()
+    place = np.full(judged.num_rows, verdicts.num_rows, dtype=np.int64)
+    place[verdicts["_row"].to_numpy()] = np.arange(verdicts.num_rows)
+    said = known.take(pa.array(place))
+    for name in ("_reasons", "_set_aside", "_verdict", "_is_stale", "_is_current"):
+        judged = judged.append_column(name, said[name])
     return judged
 
 

@@ -16,7 +16,7 @@ from assets.query import Parquet, Query, Relation
 from quality.tables.columns import duckdb_type, key_columns
 
 THREADS = 2
-MEMORY_LIMIT = "4GB"
+MEMORY_LIMIT = "5GB"
 
 
 def _quoted(name: str) -> str:

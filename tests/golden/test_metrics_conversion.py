@@ -198,7 +198,9 @@ def test_interval_without_censoring_is_wilson_of_observed(tmp_path):
 def test_when_all_moved_on_the_interval_is_that_of_so_many_trials(deals, tmp_path):
     """Everybody moved on, each after another number of days: what rounding takes from 1 is no certainty."""
     began = pd.Timestamp("2025-01-02")
-    moves = [(f"deal {n}", str((began + pd.Timedelta(days=days)).date()), stage) for n in range(deals) for days, stage in ((0, "first"), (1 + n % 26, "second"))]
+    moves = [
+        (f"deal {n}", str((began + pd.Timedelta(days=days)).date()), stage) for n in range(deals) for days, stage in ((0, "first"), (1 + n % 26, "second"))
+    ]
     table = computed(core_tables(moves, date(2025, 2, 28), STAGES), tmp_path)["stage_conversion"]
     first = rows(table, "month", "2025-01-01").loc["first"]
     assert first["conversion_eventual"] == 1

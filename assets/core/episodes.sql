@@ -57,6 +57,16 @@ from_row AS (
     LEFT JOIN firsts AS f ON f.opportunity_id = v.opportunity_id
     WHERE v.is_known OR v.is_current
 ),
+-- A later snapshot that says the same of a deal begins no new state.
+news_of_row AS (
+    SELECT opportunity_id, seen_on, is_later, amount, expected_close_date, owner_id
+    FROM from_row
+    WINDOW deal AS (PARTITION BY opportunity_id ORDER BY seen_on)
+    QUALIFY NOT is_later
+        OR amount IS NOT NULL AND amount IS DISTINCT FROM lag(amount IGNORE NULLS) OVER deal
+        OR expected_close_date IS NOT NULL AND expected_close_date IS DISTINCT FROM lag(expected_close_date IGNORE NULLS) OVER deal
+        OR owner_id IS NOT NULL AND owner_id IS DISTINCT FROM lag(owner_id IGNORE NULLS) OVER deal
+),
 changes AS (
     SELECT
         opportunity_id, entered_at AS changed_at, entry_number, stage, kind AS status, history,
@@ -77,7 +87,7 @@ changes AS (
         opportunity_id,
         CASE WHEN is_later THEN CAST(seen_on AS TIMESTAMP) ELSE TIMESTAMP '0001-01-01' END,
         NULL, NULL, NULL, NULL, amount, expected_close_date, owner_id
-    FROM from_row
+    FROM news_of_row
 ),
 instants AS (
     SELECT

@@ -224,12 +224,14 @@ def closed_at_the_instant(company: Company) -> Company:
 
 
 def closed_on_a_day(company: Company) -> Company:
-    """The closing is dated by the day alone, and so not before the last stage of that day was entered."""
+    """The closing is dated by the day alone, and so not before the last stage of that day was entered; it tells no values."""
     history = company.frames["stage_history"]
     moved = history.groupby("opportunity_id")["entered_at"].shift()
     on_day = history["entered_at"].dt.normalize()
-    entered = history["entered_at"].mask(history["stage"].isin(CLOSED), on_day.where(on_day > moved, moved))
-    return company.with_frames(stage_history=history.assign(entered_at=entered))
+    is_closing = history["stage"].isin(CLOSED)
+    values = {name: history[name].mask(is_closing) for name in ("amount", "expected_close_date", "owner_id")}
+    entered = history["entered_at"].mask(is_closing, on_day.where(on_day > moved, moved))
+    return company.with_frames(stage_history=history.assign(**values, entered_at=entered))
 
 
 def in_the_last_open_stage(company: Company) -> Company:
@@ -259,6 +261,24 @@ def changed_with_the_stage(company: Company) -> Company:
     deals, history = company.frames["opportunities"], company.frames["stage_history"]
     last = history.groupby("opportunity_id")["entered_at"].max()
     return company.with_frames(opportunities=deals.assign(updated_at=deals["opportunity_id"].map(last)))
+
+
+def amount_of_the_closing_before_it(company: Company) -> Company:
+    """Of a deal whose amount changed at its closing alone only the new amount is told: it is taken to have held before."""
+    history, changes = company.frames["stage_history"], company.frames["field_history"]
+    amounts = changes[changes["field"] == "amount"]
+    at_closing = _at_a_closing(history, amounts)
+    once = set(amounts["opportunity_id"]) - set(amounts.loc[~at_closing, "opportunity_id"])
+    last = history.groupby("opportunity_id")["amount"].transform("last")
+    return company.with_frames(
+        stage_history=history.assign(amount=history["amount"].mask(history["opportunity_id"].isin(once), last)),
+        field_history=changes.drop(index=amounts.index[amounts["opportunity_id"].isin(once)]),
+    )
+
+
+def _at_a_closing(history: Frame, changes: Frame) -> pd.Series:
+    closings = pd.MultiIndex.from_frame(history.loc[history["stage"].isin(CLOSED), ["opportunity_id", "entered_at"]])
+    return pd.Series(pd.MultiIndex.from_frame(changes[["opportunity_id", "changed_at"]]).isin(closings), index=changes.index)
 
 
 def _closing(company: Company) -> pd.Series:
@@ -306,6 +326,4 @@ def with_unmoved_rows(company: Company) -> Company:
 def discounts_at_closing_unlogged(company: Company) -> Company:
     """What an amount became at closing stands in the closing alone."""
     history, changes = company.frames["stage_history"], company.frames["field_history"]
-    closings = pd.MultiIndex.from_frame(history.loc[history["stage"].isin(CLOSED), ["opportunity_id", "entered_at"]])
-    at_closing = pd.MultiIndex.from_frame(changes[["opportunity_id", "changed_at"]]).isin(closings)
-    return company.with_frames(field_history=changes[~(at_closing & (changes["field"] == "amount"))])
+    return company.with_frames(field_history=changes[~(_at_a_closing(history, changes) & (changes["field"] == "amount"))])

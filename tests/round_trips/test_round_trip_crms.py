@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.round_trips import crm_forms
+from tests.round_trips import chinese_forms, crm_forms, other_forms
 from tests.round_trips.company import configuration, simulated
 from tests.round_trips.stored import assert_same_contents, read_back, reference
 
@@ -17,6 +17,15 @@ FORMS = {
     "Salesforce, reports": crm_forms.SALESFORCE_REPORTS,
     "HubSpot": crm_forms.HUBSPOT,
     "HubSpot, dates of stages": crm_forms.HUBSPOT_DATES,
+    "Dynamics 365": other_forms.DYNAMICS,
+    "Pipedrive": other_forms.PIPEDRIVE,
+    "Zoho CRM": other_forms.ZOHO,
+    "Zoho CRM, moves": other_forms.ZOHO_MOVES,
+    "Odoo": other_forms.ODOO,
+    "纷享销客": chinese_forms.FXIAOKE,
+    "销售易": chinese_forms.XIAOSHOUYI,
+    "悟空": chinese_forms.WUKONG,
+    "sheets kept by hand": chinese_forms.SHEETS,
 }
 
 QUICK = {"HubSpot"}

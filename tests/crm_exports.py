@@ -66,15 +66,22 @@ def _text(value) -> str:
 
 
 def judged_exports(configuration_file: Path, exports: Path, spill: Path) -> JudgedExports:
-    """Every configured table of ``exports`` as a run would judge it."""
+    """Every configured table of ``exports`` as a run would judge it, and what was passed over."""
     configuration = load_configuration(configuration_file)
     source = ExportSource(exports, configuration)
-    engine = DuckDB(spill)
-    given = {"source": source, "company": configuration, "engine": engine, "as_of": configuration.as_of, "export_date": configuration.as_of}
     passed_over = {}
     for table in configuration.exports.tables:
         read = source.typed(table)
         passed_over[table] = sum(file.passed_over for file in read.files)
+    tables = judged_tables(configuration, exports, spill)
+    return JudgedExports(configuration, tables, {k: v for k, v in passed_over.items() if v}, source.notes, spill)
+
+
+def judged_tables(configuration: Configuration, exports: Path, spill: Path) -> dict[str, pa.Table]:
+    """Every configured table of ``exports`` (and the owners) as a run would judge it; ``spill`` must be there."""
+    engine = DuckDB(spill)
+    source = ExportSource(exports, configuration)
+    given = {"source": source, "company": configuration, "engine": engine, "as_of": configuration.as_of, "export_date": configuration.as_of}
     tables = {"owners": bare(exported_owners)(**given)}
     tables["opportunities"] = bare(exported_opportunities)(exported_owners=tables["owners"], **given).compute()
     pq.write_table(tables["opportunities"], spill / "judged_opportunities.parquet")
@@ -83,4 +90,4 @@ def judged_exports(configuration_file: Path, exports: Path, spill: Path) -> Judg
         name = asset.key.to_user_string().removeprefix("exported_")
         if name in configuration.exports.tables:
             tables[name] = bare(asset)(exported_opportunities=handle, **given).compute()
-    return JudgedExports(configuration, tables, {k: v for k, v in passed_over.items() if v}, source.notes, spill)
+    return tables

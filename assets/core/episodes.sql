@@ -31,12 +31,16 @@ logged AS (
         opportunity_id,
         count(amount) > 0 AS has_amount,
         count(expected_close_date) > 0 AS has_expected_close_date,
-        count(owner_id) > 0 AS has_owner
+        count(owner_id) > 0 AS has_owner,
+        arg_min(amount, (entered_at, amount)) FILTER (amount IS NOT NULL) AS first_amount,
+        arg_min(expected_close_date, (entered_at, expected_close_date)) FILTER (expected_close_date IS NOT NULL) AS first_expected_close_date,
+        arg_min(owner_id, (entered_at, owner_id)) FILTER (owner_id IS NOT NULL) AS first_owner_id
     FROM at_entries
     GROUP BY opportunity_id
 ),
--- A value of the row itself holds from the beginning where no history says otherwise. The expected close date of a
--- closed deal is overwritten at closing and tells nothing, unless its changes are exported.
+-- A value of the row itself holds from the beginning where no history says otherwise; where the log tells one later than at
+-- the first entry (of a closing alone, say), the first that it tells. The expected close date of a closed deal is
+-- overwritten at closing and tells nothing, unless its changes are exported.
 tracked AS (
     SELECT count(*) > 0 AS close_dates FROM exported_field_history WHERE _verdict = 'accepted' AND field = 'expected_close_date'
 ),
@@ -45,17 +49,28 @@ from_row AS (
         v.opportunity_id,
         v.seen_on,
         v.is_known AND lag(v.seen_on) OVER (PARTITION BY v.opportunity_id ORDER BY v.seen_on) IS NOT NULL AS is_later,
-        CASE WHEN NOT coalesce(l.has_amount, FALSE) AND NOT coalesce(f.has_amount, FALSE) THEN v.amount END AS amount,
+        CASE WHEN f.has_amount THEN NULL WHEN l.has_amount THEN CASE WHEN NOT is_later THEN l.first_amount END ELSE v.amount END AS amount,
         CASE
-            WHEN NOT coalesce(l.has_expected_close_date, FALSE) AND NOT coalesce(f.has_expected_close_date, FALSE)
-                 AND (t.close_dates OR coalesce(v.status, 'open') = 'open') THEN v.expected_close_date
+            WHEN f.has_expected_close_date THEN NULL
+            WHEN l.has_expected_close_date THEN CASE WHEN NOT is_later THEN l.first_expected_close_date END
+            WHEN t.close_dates OR coalesce(v.status, 'open') = 'open' THEN v.expected_close_date
         END AS expected_close_date,
-        CASE WHEN NOT coalesce(l.has_owner, FALSE) AND NOT coalesce(f.has_owner, FALSE) THEN v.owner_id END AS owner_id
+        CASE WHEN f.has_owner THEN NULL WHEN l.has_owner THEN CASE WHEN NOT is_later THEN l.first_owner_id END ELSE v.owner_id END AS owner_id
     FROM opportunity_versions AS v
     CROSS JOIN tracked AS t
     LEFT JOIN logged AS l ON l.opportunity_id = v.opportunity_id
     LEFT JOIN firsts AS f ON f.opportunity_id = v.opportunity_id
     WHERE v.is_known OR v.is_current
+),
+-- A later snapshot that says the same of a deal begins no new state.
+news_of_row AS (
+    SELECT opportunity_id, seen_on, is_later, amount, expected_close_date, owner_id
+    FROM from_row
+    WINDOW deal AS (PARTITION BY opportunity_id ORDER BY seen_on)
+    QUALIFY NOT is_later
+        OR amount IS NOT NULL AND amount IS DISTINCT FROM lag(amount IGNORE NULLS) OVER deal
+        OR expected_close_date IS NOT NULL AND expected_close_date IS DISTINCT FROM lag(expected_close_date IGNORE NULLS) OVER deal
+        OR owner_id IS NOT NULL AND owner_id IS DISTINCT FROM lag(owner_id IGNORE NULLS) OVER deal
 ),
 -- What an entry says is carried as one number: three texts of millions of rows would be most of the work.
 states AS (
@@ -83,7 +98,7 @@ changes AS (
         opportunity_id,
         CASE WHEN is_later THEN CAST(seen_on AS TIMESTAMP) ELSE TIMESTAMP '0001-01-01' END,
         NULL, amount, expected_close_date, owner_id
-    FROM from_row
+    FROM news_of_row
 ),
 instants AS (
     SELECT

@@ -65,6 +65,8 @@ def test_an_encoding_is_found_and_shown(tmp_path, text, encoding, shown):
         ("Größe", "cp1252", ("cp1252",)),
         ("é é é Größe", "cp1252", ("cp1252",)),
         ("Béé", "cp1252", ("cp1252",)),
+        ('1;"Équipe Est"', "cp1252", ("cp1252",)),
+        ("1;Équipe Est", "mac_roman", ()),
     ],
 )
 def test_which_encodings_bytes_may_have(text, encoding, possible):

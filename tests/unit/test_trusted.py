@@ -60,6 +60,23 @@ def test_successive_snapshots_rebuild_the_history(tmp_path):
     assert steps(known(tmp_path, versions, as_of=15)) == [("a", "first", 2, "derived"), ("a", "third", 12, "rebuilt")]
 
 
+def test_the_first_value_of_a_log_that_tells_it_late_holds_before(tmp_path):
+    """Only the closing tells an amount, in two snapshots; the row's own is another by now."""
+    history = [entered("a", "first", 2), {**entered("a", "won", 9), "amount_reporting": 90}]
+    rows = [deal("a", "won", "won", created=2, amount_reporting=95, _snapshot=on(day)) for day in (12, 15)]
+    episodes = known(tmp_path, [{**rows[0], "_verdict": "superseded"}, rows[1]], history)["episodes"]
+    assert [(e["valid_from"], e["status"], e["amount"]) for e in episodes] == [(at(2), "open", 90), (at(9), "won", 90)]
+
+
+def test_a_snapshot_that_says_the_same_begins_no_new_state(tmp_path):
+    """One amount in three snapshots, of which the second leaves it out, and another in the fourth."""
+    money = ((5, 100), (8, None), (12, 100), (19, 200))
+    versions = [deal("a", "first", created=2, amount_reporting=amount, _snapshot=on(day), _verdict="superseded") for day, amount in money]
+    versions[-1]["_verdict"] = "accepted"
+    episodes = known(tmp_path, versions)["episodes"]
+    assert [(e["valid_from"], e["amount"]) for e in episodes] == [(at(2), 100), (at(19), 200)]
+
+
 def changed(name: str, before: str, after: str, day: float) -> dict:
     """One accepted row of a log of changes."""
     return {**entered(name, after, day), "previous_stage_key": before}

@@ -150,7 +150,11 @@ CRM = Crm(
                     "amount": ("actualrevenue",),
                     "previous_stage": (),
                 },
-                values={"stage": {"1": "won", "2": "lost", "3": "won", "4": "lost", "5": "lost", "won": "won", "lost": "lost"}},
+                # A lost opportunity brought nothing, and was worth what it was estimated at.
+                values={
+                    "stage": {"1": "won", "2": "lost", "3": "won", "4": "lost", "5": "lost", "won": "won", "lost": "lost"},
+                    "amount": dict.fromkeys(("0", "0.0", "0.00", "0.0000"), ""),
+                },
             ),
             Part(
                 when=(("attributename", "Changed Field"),),

@@ -37,7 +37,11 @@ _FIRST_HANZI = 0xB0
 _RUN = re.compile(r"([\x00-\x7f]?)([^\x00-\x7f]+)(?=([\x00-\x7f]?))")
 _LETTERS = "A-Za-zÀ-ÖØ-öø-ÿŠšŽžŒœŸ"
 _WESTERN_RUN = re.compile(rf"[{_LETTERS}]{{1,2}}|[^{_LETTERS}]{{1,3}}|[^{_LETTERS}]{{1,2}}[{_LETTERS}]{{1,2}}|[{_LETTERS}]{{1,2}}[^{_LETTERS}]{{1,2}}")
+_WORD = re.compile(f"[{_LETTERS}]+")
 _MONEY = re.compile("[€£¥]")
+_AROUND_VALUES = " \t\r\n\"',;|"
+"""What stands between values: a letter beside it begins or ends a word."""
+
 _INSIDE_WORDS = "’‘·´­"
 _TWICE_ENCODED = re.compile("[ÂÃ][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
 
@@ -135,7 +139,7 @@ def _is_western(sample: bytes) -> bool:
     if _TWICE_ENCODED.search(text):
         return False
     runs = [run.groups() for run in _RUN.finditer(text[: 40 * _EVIDENCE_CHARACTERS])]
-    is_evidence = any((run.isalpha() and (before + after).strip().isalpha()) or _MONEY.search(run) for before, run, after in runs)
+    is_evidence = any((_WORD.fullmatch(run) and (before + after).strip(_AROUND_VALUES).isalpha()) or _MONEY.search(run) for before, run, after in runs)
     return is_evidence and sum(_is_western_run(*run) for run in runs) >= _FITS_SHARE * len(runs)
 
 

@@ -3,6 +3,8 @@
 What belongs here: one declaration per form of export. What does not: what they share (crm_writing.py).
 """
 
+from dataclasses import replace
+
 import pandas as pd
 
 from pipelines.demo.names import STAGES
@@ -17,6 +19,7 @@ from tests.round_trips.crm_writing import (
     closed_on_a_day,
     closed_once,
     entry_of_the_stage,
+    epoch_ms,
     in_the_last_open_stage,
     in_wan,
     local,
@@ -91,6 +94,9 @@ FXIAOKE = CrmForm(
     encoding="gb18030",
     marks=closings_are_derived_too,
 )  # fmt: skip
+
+FXIAOKE_INTERFACE = replace(FXIAOKE, exports={**FXIAOKE.exports, "dates": ["epoch_ms"]}, time=epoch_ms, encoding="utf-8")
+"""Times as the CRM's interface gives them: milliseconds."""
 
 # ---- 销售易 ----------------------------------------------------------------------------------------------------------
 

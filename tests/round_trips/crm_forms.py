@@ -194,10 +194,17 @@ _HUBSPOT_DEALS = {
     "industry": "industry", "hs_manual_forecast_category": "forecast_category", "hs_deal_stage_probability": _share, "hubspot_owner_id": "owner_id",
     "dealtype": "opportunity_type", "company_id": "account_id", "region": "region", "product": "product",
 }  # fmt: skip
+
+
+def _each_once(activities: Frame) -> Frame:
+    """An association of an engagement with a deal is exported once."""
+    return activities.drop_duplicates(["activity_id", "opportunity_id"], keep="last")
+
+
 _HUBSPOT_BESIDE = (
     File("deal_property_history.csv", "log", {"deal_id": "opportunity_id", "name": "field", "value": "new_value", "timestamp": "changed_at"}),
     File("engagement_call.csv", "activities", {"engagement_id": "activity_id", "hs_timestamp": "happened_at", "hs_call_title": "kind"}),
-    File("engagement_deal.csv", "activities", {"engagement_id": "activity_id", "deal_id": "opportunity_id"}),
+    File("engagement_deal.csv", "activities", {"engagement_id": "activity_id", "deal_id": "opportunity_id"}, rows=_each_once),
     File("owner.csv", "owners", {"id": "owner_id", "Team": "team"}),
 )
 _HUBSPOT_LOOKUPS = {

@@ -116,35 +116,6 @@ def test_texts_that_repeat_are_translated_as_single_ones_are(tmp_path):
         assert many.faults["value"].to_pylist() == once.faults["value"].to_pylist() * 20
 
 
-def test_a_header_that_is_repeated_among_wide_rows_is_one_broken_row(tmp_path):
-    folder = write(tmp_path, {"t.csv": f"{HEADER}1,Ann,3,2026,1,2,,1\n{HEADER}2,Ben,3,2026,3,,,1\n"})
-    read = read_table(folder, "targets", configuration({"opportunities": {"files": "o.csv"}, "targets": {"files": "t.csv"}}, "wukong"))
-    assert list(zip(read.rows["_line"].to_pylist(), read.rows["_part"].to_pylist())) == [(2, 0), (2, 1), (3, 0), (4, 0)]
-    (fault,) = read.faults.to_pylist()
-    assert (fault["_line"], fault["code"], "found the header again" in fault["expected"]) == (3, "ragged_row", True)
-    assert [(file.rows, file.ragged_rows, file.passed_over) for file in read.files] == [(4, 1, 0)]
-
-
-def test_texts_that_repeat_are_translated_as_single_ones_are(tmp_path):
-    calls = ["z1,Deals,2026-01-01,Completed", "z1,Accounts,2026-01-01,Completed", ",,2026-01-02,Completed", "z2,deals,x,Completed"]
-    tasks = ["006A00000000001AAA,2026-01-01", "001A00000000001AAA,2026-01-01", "006A00000000001AAA,"]
-    deals = ["7,Alpha,won", "8,p1,lost", "7,,"]
-    lookups = {"lookups": {"stages": {"files": "s.csv"}, "pipelines": {"files": "p.csv"}}}
-    for crm, table, header, rows, exports, columns in (
-        ("zoho", "activities", "Record Id,Related To Id,Related To Module,Call Start Time,Call Status", calls, {}, ("opportunity_id", "happened_at")),
-        ("salesforce", "activities", "Id,WhatId,ActivityDate", tasks, {}, ("opportunity_id", "happened_at")),
-        ("hubspot", "opportunities", "deal_id,dealstage,pipeline,outcome", deals, lookups, ("stage", "pipeline", "outcome")),
-    ):
-        lines = {"once.csv": rows, "many.csv": rows * 20}
-        files = {name: "\n".join([header, *(f"{n},{row}" for n, row in enumerate(of))]) + "\n" for name, of in lines.items()}
-        folder = write(tmp_path / crm, {**files, "s.csv": "stage_id,label\n7,Talk\n", "p.csv": "pipeline_id,label\np1,Alpha\n"})
-        once, many = (read_table(folder, table, configuration({"opportunities": {"files": name}, table: {"files": name}}, crm, exports)) for name in lines)
-        for column in columns:
-            assert many.rows[column].to_pylist() == once.rows[column].to_pylist() * 20, (crm, column)
-            assert len({*once.rows[column].to_pylist()}) > 1, (crm, column)
-        assert many.faults["value"].to_pylist() == once.faults["value"].to_pylist() * 20
-
-
 CALLS = "engagement_id,hs_call_title,hs_timestamp\n1,one,2026-01-01\n2,two,2026-01-02\n3,none,2026-01-03\n"
 
 

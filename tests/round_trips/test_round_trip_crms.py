@@ -22,10 +22,10 @@ FORMS = {
     "Zoho CRM": other_forms.ZOHO,
     "Zoho CRM, moves": other_forms.ZOHO_MOVES,
     "Odoo": other_forms.ODOO,
-    "纷享销客": chinese_forms.FXIAOKE,
-    "纷享销客, interface": chinese_forms.FXIAOKE_INTERFACE,
-    "销售易": chinese_forms.XIAOSHOUYI,
-    "悟空": chinese_forms.WUKONG,
+    "fxiaoke": chinese_forms.FXIAOKE,
+    "fxiaoke, interface": chinese_forms.FXIAOKE_INTERFACE,
+    "xiaoshouyi": chinese_forms.XIAOSHOUYI,
+    "wukong": chinese_forms.WUKONG,
     "sheets kept by hand": chinese_forms.SHEETS,
 }
 

@@ -9,7 +9,7 @@ from tests.round_trips.company import configuration
 from tests.round_trips.dirty import Place, Said, found, write_crm, write_plain
 from tests.round_trips.test_round_trip_files import FORMS
 
-CRMS = {"Salesforce": crm_forms.SALESFORCE, "HubSpot": crm_forms.HUBSPOT, "销售易": chinese_forms.XIAOSHOUYI}
+CRMS = {"Salesforce": crm_forms.SALESFORCE, "HubSpot": crm_forms.HUBSPOT, "xiaoshouyi": chinese_forms.XIAOSHOUYI}
 FILES = ("comma", "CRLF", "workbook with instructions", "Parquet of types", "JSON lines")
 
 QUICK = {"HubSpot"}

@@ -48,6 +48,18 @@ def masked_text(text: str) -> str:
     return _DATE_OR_DIGITS.sub(_masked_digits, _EMAIL.sub(r"\1***@\2", text))
 
 
+def may_name_a_person(text: str) -> bool:
+    """True where a text that is to be shown whole holds what could be an e-mail or a phone.
+
+    A run of digits alone is an id, unless it looks like a phone; with blanks, dots, dashes or brackets among the digits, or
+    a zero or plus before them, it may be one.
+    """
+    if "@" in text or "＠" in text or _SURE_PHONE.search(text):
+        return True
+    runs = (found[0] for found in _DATE_OR_DIGITS.finditer(text) if not found["date"])
+    return any(not run.isdecimal() or run.startswith("0") for run in runs)
+
+
 def quoted(text: str) -> str:
     """An exported value as it may be quoted: masked, then cut, so that no half of a phone is left at the end."""
     return masked_text(text)[:QUOTED_CHARACTERS]

@@ -4,7 +4,6 @@ What belongs here: from typed opportunities and histories to ``pipelines`` with 
 order is found (assets/exports/proposing/stage_order.py).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from assets.exports.proposing.stage_words import keys_and_labels, ranked
 from models.settings import LOST, WON
 from pipelines.proposal.drafting import Draft
 from pipelines.proposal.questions import Question, Weight
+from quality.masking import may_name_a_person
 
 _PIPELINES = range(2, 9)
 _MOST_STAGES = 40
@@ -28,7 +28,6 @@ _LEAST_MOVES = 20
 _WITHIN = 0.5
 _STRAY = 0.005
 _LEAST_STAGES = 3
-_PHONE = re.compile(r"@|^(\+|0)[\d ()-]{6,}$|^1[3-9]\d{9}$|^\d{3,4}[- ]\d{3,4}[- ]?\d{3,4}$")
 _ONLY_STAGE = "open"
 _TEXTS = ("entry", "actions", "output", "exit")
 
@@ -89,7 +88,7 @@ def draft_stages(draft: Draft, deals: pa.Table, history: pa.Table | None, templa
 
 def is_quotable(spelling: str) -> bool:
     """True for a stage's spelling that is no address or number of a person."""
-    return len(spelling) <= 60 and not _PHONE.search(spelling)
+    return len(spelling) <= 60 and not may_name_a_person(spelling)
 
 
 def _found(spelling: str | None, deals: pa.Table, history: pa.Table | None, template: str | None) -> Found:

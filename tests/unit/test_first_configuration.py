@@ -76,12 +76,15 @@ def test_nothing_personal_is_written_or_said(folder, tmp_path):
     assert not [value for value in PERSONAL if value in said]
 
 
-def test_personal_values_in_a_stage_are_not_quoted(tmp_path):
-    rows = "".join(f"D{n},{'zhang.san@example.com' if n == 7 else 'Offer' if n % 2 else 'Lead in'},2024-01-02,5\n" for n in range(20))
+@pytest.mark.parametrize(
+    "personal", ["zhang.san@example.com", "zhang.san＠example.com", "Offer 13800001234", "张三 138 0000 1234", "(010) 6655-4433", "Tel +49 30 1234567"]
+)
+def test_personal_values_in_a_stage_are_not_quoted(tmp_path, personal):
+    rows = "".join(f"D{n},{personal if n == 7 else 'Offer' if n % 2 else 'Lead in'},2024-01-02,5\n" for n in range(20))
     write(tmp_path, {"deals.csv": "opportunity_id,stage,created_at,amount\n" + rows})
     made = write_first_configuration([str(tmp_path)], tmp_path / "out" / "leadline.yaml")
     said = made.path.read_text(encoding="utf-8") + "\n".join(written_lines(made))
-    assert "zhang.san" not in said and "Offer" in said
+    assert personal not in said and "Offer" in said
 
 
 def test_the_same_files_give_the_same_bytes(folder, tmp_path):

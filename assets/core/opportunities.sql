@@ -34,11 +34,11 @@ changes AS (
     SELECT opportunity_id, entered_at FROM stage_entries WHERE is_dated
 ),
 of_open_deals AS (
-    SELECT c.opportunity_id, date_trunc('minute', c.changed_at) AS changed_in, c.changed_at <> date_trunc('day', c.changed_at) AS has_time
+    SELECT c.opportunity_id, date_trunc('minute', c.changed_at) AS changed_in
     FROM changes AS c
     JOIN opportunity_versions AS v ON v.opportunity_id = c.opportunity_id AND v.is_current
     LEFT JOIN latest AS l ON l.opportunity_id = c.opportunity_id
-    WHERE coalesce(l.status, v.status, 'open') = 'open'
+    WHERE coalesce(l.status, v.status, 'open') = 'open' AND c.changed_at <> date_trunc('day', c.changed_at)
 ),
 -- A minute in which more open deals were changed than people can change is an edit of all of them at once, and no work on
 -- any. A midnight is a date without a time, and shared by all that was done that day.
@@ -46,8 +46,7 @@ bulk_edits AS (
     SELECT changed_in
     FROM of_open_deals
     GROUP BY changed_in
-    HAVING bool_or(has_time)
-       AND count(DISTINCT opportunity_id) > greatest(50, 0.05 * (
+    HAVING count(DISTINCT opportunity_id) > greatest(50, 0.05 * (
            SELECT count(*) FROM opportunity_versions AS v LEFT JOIN latest AS l ON l.opportunity_id = v.opportunity_id
            WHERE v.is_current AND coalesce(l.status, v.status, 'open') = 'open'
        ))
@@ -55,7 +54,7 @@ bulk_edits AS (
 single_changes AS (
     SELECT opportunity_id, max(changed_at) AS changed_at
     FROM changes
-    WHERE date_trunc('minute', changed_at) NOT IN (SELECT changed_in FROM bulk_edits)
+    WHERE changed_at = date_trunc('day', changed_at) OR date_trunc('minute', changed_at) NOT IN (SELECT changed_in FROM bulk_edits)
     GROUP BY opportunity_id
 ),
 known AS (
@@ -121,5 +120,5 @@ LEFT JOIN stages AS f ON f.pipeline = k.pipeline AND f.kind = 'open' AND f.posit
 LEFT JOIN owner_teams AS t ON t.owner_id = k.owner_now AND p.as_of BETWEEN t.first_day AND t.last_day
 LEFT JOIN touched AS a ON a.opportunity_id = k.opportunity_id
 LEFT JOIN single_changes AS c ON c.opportunity_id = k.opportunity_id
-LEFT JOIN bulk_edits AS b ON b.changed_in = date_trunc('minute', k.updated_at) AND k.updated_at < p.as_of_end
+LEFT JOIN bulk_edits AS b ON b.changed_in = date_trunc('minute', k.updated_at) AND k.updated_at <> date_trunc('day', k.updated_at) AND k.updated_at < p.as_of_end
 LEFT JOIN stood_later AS s ON s.opportunity_id = k.opportunity_id

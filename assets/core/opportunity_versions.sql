@@ -32,10 +32,14 @@ ranked AS (
         ) = 1 AS is_current
     FROM versions
     WHERE opportunity_id NOT IN (SELECT opportunity_id FROM deleted)
+),
+vanished_open AS (
+    SELECT opportunity_id FROM ranked
+    WHERE is_current AND is_known AND coalesce(status, 'open') = 'open' AND opportunity_id IN (SELECT opportunity_id FROM vanished)
 )
 SELECT
     r.opportunity_id, r.seen_on, r.is_current, r.is_known,
-    v.opportunity_id IS NOT NULL AND coalesce(r.status, 'open') = 'open' AND r.is_known AND r.is_current AS is_vanished,
+    v.opportunity_id IS NOT NULL AND r.is_current AS is_vanished,
     r.pipeline_key AS pipeline, coalesce(i.counts_as, r.stage_key) AS stage, r.status, r.stage_entered_at,
     r.owner_id, r.account_id, r.opportunity_type,
     r.amount_reporting AS amount, upper(trim(r.currency)) AS currency,
@@ -43,13 +47,7 @@ SELECT
     r.forecast_category, r.crm_probability, r.paused_until, r.updated_at, r._is_stale AS is_stale
 FROM ranked AS r
 CROSS JOIN parameters AS p
-LEFT JOIN vanished AS v ON v.opportunity_id = r.opportunity_id
+LEFT JOIN vanished_open AS v ON v.opportunity_id = r.opportunity_id
 LEFT JOIN stage_periods AS i ON i.stage = r.stage_key AND r.seen_on BETWEEN i.first_day AND i.last_day
 WHERE r.opportunity_id NOT IN (SELECT opportunity_id FROM ranked WHERE is_current AND created_at >= as_of_end)
-  AND NOT (
-      p.vanished = 'deleted'
-      AND r.opportunity_id IN (
-          SELECT g.opportunity_id FROM vanished AS g JOIN ranked AS k ON k.opportunity_id = g.opportunity_id
-          WHERE k.is_current AND k.is_known AND coalesce(k.status, 'open') = 'open'
-      )
-  )
+  AND NOT (p.vanished = 'deleted' AND v.opportunity_id IS NOT NULL)

@@ -122,18 +122,27 @@ FROM opportunities
 """
 
 _BEGINNING_SQL = """
-SELECT CAST(min(seen_at) AS DATE) AS day FROM stage_visits WHERE course = 'partial'
+-- A deal that left its first stage, or closed, before the history began is seen when it left.
+SELECT CAST(min(seen_at) AS DATE) AS day
+FROM stage_visits
+WHERE course = 'partial' AND visit_number = 1 AND (exited_at IS NULL OR seen_at < exited_at)
 """
 
 _VANISHED_SQL = """
+-- As in opportunity_versions.sql, which takes them out: deals that were deleted or merged left history anyway.
 WITH seen AS (
-    SELECT o.*, max(o._snapshot) OVER () AS newest FROM exported_opportunities AS o, as_of AS a WHERE o._snapshot <= a.as_of
+    SELECT o.*, a.as_of, max(o._snapshot) OVER () AS newest FROM exported_opportunities AS o, as_of AS a WHERE o._snapshot <= a.as_of
 ),
 deals AS (
-    SELECT arg_max(coalesce(status, 'open'), _snapshot) FILTER (_verdict <> 'rejected') AS status, max(_snapshot) < max(newest) AS is_vanished
+    SELECT
+        arg_max(coalesce(status, 'open'), _snapshot) FILTER (_verdict <> 'rejected') AS status,
+        max(_snapshot) < max(newest) AS is_vanished,
+        arg_max(
+            coalesce(deleted_at < as_of + INTERVAL 1 DAY, coalesce(is_deleted, FALSE) OR coalesce(merged_into <> opportunity_id, FALSE)), _snapshot
+        ) FILTER (_verdict <> 'rejected') AS is_gone
     FROM seen GROUP BY opportunity_id
 )
-SELECT count(*) FILTER (status = 'open' AND is_vanished) AS deals FROM deals
+SELECT count(*) FILTER (status = 'open' AND is_vanished AND NOT is_gone) AS deals FROM deals
 """
 
 _NO_AMOUNT_SQL = """

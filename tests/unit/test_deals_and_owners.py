@@ -62,6 +62,15 @@ def test_open_deals_that_the_newest_export_lacks(tmp_path, vanished, as_of, ther
     assert (expected in said) is (as_of == 20)
 
 
+def test_deals_that_were_deleted_or_merged_are_not_counted_as_vanished(tmp_path):
+    """They left history by themselves: of three that the newest export lacks the setting takes out one."""
+    gone = [deal("deleted", is_deleted=True, _snapshot=on(5)), deal("merged", merged_into="stays", _snapshot=on(5))]
+    company = COMPANY.model_copy(update={"vanished": "deleted"})
+    tables = known(tmp_path, [*SNAPSHOTS, *gone], as_of=20, company=company)
+    assert ids(tables) == ["closed", "rejected", "stays"]
+    assert "1 opportunities that were open" in [s["what"] for s in _skipped(tables, tmp_path, company, 20)]
+
+
 def _skipped(tables, tmp_path, company, as_of) -> list[dict]:
     return skipped(company, [], on(as_of), on(as_of), tables, DuckDB(tmp_path))
 
@@ -73,6 +82,18 @@ def test_a_history_that_begins_late_is_said_with_its_day_and_numbers(tmp_path):
     begins = "conversion and dwell of stays that were under way when the stage history began"
     assert (begins, "it begins 2024-02-10; 2 of 4 opportunities are older") in said
     assert ("conversion and dwell of 1 of 4 opportunities", "no stage history or earlier export holds their stages") in said
+
+
+def test_a_deal_that_closed_before_the_history_began_does_not_say_when_it_began(tmp_path):
+    """A log of changes begins on day 40; before, one deal was lost in its first stage, and nothing of it is logged."""
+    deals = [deal(f"m{n}", stage_key="second") for n in range(4)] + [deal("early", "lost", stage_key="first", closed_at=at(10))]
+    history = [
+        {"opportunity_id": f"m{n}", "previous_stage": "first", "previous_stage_key": "first", "stage_key": "second", "entered_at": at(40 + n)} for n in range(4)
+    ]
+    tables = known(tmp_path, deals, 80, 80, stage_history=history)
+    seen = tables["stage_visits"].to_pandas().set_index("opportunity_id")["seen_at"]
+    assert seen["early"] == at(10)
+    assert "it begins 2024-02-10" in " ".join(s["why"] for s in _skipped(tables, tmp_path, COMPANY, 80))
 
 
 TEAMS = [
@@ -132,6 +153,14 @@ def test_an_edit_of_many_deals_is_recognised(tmp_path, count, alone, minute, is_
     assert not found.loc["s0", "is_bulk_edited"] or minute == 15
     assert found.loc["m0", "updated_at"] == (at(0) if is_bulk else at(minute))
     assert any(s["what"].startswith("the last change of") for s in _skipped(tables, tmp_path, COMPANY, 20)) == is_bulk
+
+
+def test_days_without_a_time_are_no_part_of_an_edit_just_after_midnight(tmp_path):
+    """60 deals were changed on day 15, nobody knows when; one at half a minute past midnight of it."""
+    tables = known(tmp_path, [*edited(60, 0, 15), deal("late", updated_at=at(15 + 0.5 / 1440))])
+    found = tables["opportunities"].to_pandas().set_index("opportunity_id")
+    assert not found["is_bulk_edited"].any()
+    assert found.loc["m0", "updated_at"] == at(15)
 
 
 def test_the_last_sign_of_life_but_an_edit_of_all_decides_who_is_asleep(tmp_path):

@@ -46,15 +46,15 @@ conflicting AS (
 -- Minutes in which more open deals were last changed than people can change: an edit of all of them at once. A midnight
 -- is a date without a time, and shared by all that was done that day.
 open_changes AS (
-    SELECT _snapshot, date_trunc('minute', updated_at) AS changed_in, count(*) AS changed, bool_or(updated_at <> date_trunc('day', updated_at)) AS has_time
+    SELECT _snapshot, date_trunc('minute', updated_at) AS changed_in, count(*) FILTER (updated_at <> date_trunc('day', updated_at)) AS changed, count(*) AS deals
     FROM settled
     WHERE coalesce(status, 'open') = 'open'
     GROUP BY _snapshot, date_trunc('minute', updated_at)
 ),
 bulk_edits AS (
     SELECT _snapshot, changed_in
-    FROM (SELECT *, sum(changed) OVER (PARTITION BY _snapshot) AS open_deals FROM open_changes) AS of_snapshots
-    WHERE has_time AND changed > greatest(50, 0.05 * open_deals)
+    FROM (SELECT *, sum(deals) OVER (PARTITION BY _snapshot) AS open_deals FROM open_changes) AS of_snapshots
+    WHERE changed > greatest(50, 0.05 * open_deals)
 ),
 -- Customers whose open deals are worked by more than one owner.
 shared AS (
@@ -105,6 +105,7 @@ SELECT
 FROM settled AS d
 LEFT JOIN rates AS r ON r.currency = upper(trim(d.currency))
 LEFT JOIN bulk_edits AS b ON b._snapshot IS NOT DISTINCT FROM d._snapshot AND b.changed_in = date_trunc('minute', d.updated_at)
+    AND d.updated_at <> date_trunc('day', d.updated_at)
 LEFT JOIN shared AS s ON s.account_id = d.account_id
 LEFT JOIN conflicting AS c ON c.opportunity_id = d.opportunity_id AND c._snapshot IS NOT DISTINCT FROM d._snapshot
 ORDER BY d._row

@@ -5,13 +5,13 @@ declare the table in quality/tables/metrics.py: inputs are the tables that the S
 the contract when they are written. The SQL gives every column of the contract but ``as_of``, which the lake adds.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 import dagster as dg
-import sqlglot
-from sqlglot import exp
+import duckdb
 
 from assets.declare import table_asset
 from assets.query import Parquet, Query, Relation, sql_beside
@@ -19,10 +19,26 @@ from quality.tables.metrics import METRICS
 
 
 def tables_named(sql: str) -> tuple[str, ...]:
-    """The tables that a query reads, in alphabetical order: the names in FROM and JOIN that are none of its own CTEs."""
-    tree = sqlglot.parse_one(sql, read="duckdb")
-    own = {cte.alias for cte in tree.find_all(exp.CTE)}
-    return tuple(sorted({named.name for named in tree.find_all(exp.Table)} - own))
+    """The tables that a query reads, in alphabetical order: the names in FROM and JOIN that are none of its own CTEs.
+
+    Raises ValueError, with DuckDB's words, where it cannot be parsed.
+    """
+    with duckdb.connect(":memory:") as connection:
+        tree = json.loads(connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()[0])
+    if tree["error"]:
+        raise ValueError(f"the query cannot be parsed: {tree['error_message']}")
+    nodes = list(_nodes(tree))
+    own = {cte["key"] for node in nodes for cte in node.get("cte_map", {}).get("map", ())}
+    return tuple(sorted({node["table_name"] for node in nodes if node.get("type") == "BASE_TABLE"} - own))
+
+
+def _nodes(tree: dict | list) -> Iterator[dict]:
+    """Every object in a parsed query."""
+    if isinstance(tree, dict):
+        yield tree
+    for inner in tree.values() if isinstance(tree, dict) else tree:
+        if isinstance(inner, dict | list):
+            yield from _nodes(inner)
 
 
 METRIC_SQL: Mapping[str, tuple[str, ...]] = MappingProxyType(

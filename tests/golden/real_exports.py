@@ -16,12 +16,9 @@ from pipelines.engine.duckdb import DuckDB
 from pipelines.lake import Lake, read_frame
 from pipelines.resources import Place
 from pipelines.run import Outcome, run_job
+from tests.third_party import DATA
 
 CONFIGURATIONS = Path(__file__).parent / "configurations"
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-
-NEEDS_DATA = pytest.mark.skipif(not DATA.is_dir(), reason=f"the third-party exports are not beside this checkout (expected {DATA})")
-
 MOVEMENTS = ["entered_new", "entered_advanced", "entered_regressed", "advanced", "regressed", "won", "lost"]
 
 

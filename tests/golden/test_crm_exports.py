@@ -17,11 +17,11 @@ from assets.exports.errors import MissingExport
 from assets.exports.reading import TypedExport, read_table
 from pipelines.configuration import load_configuration
 from tests.crm_exports import JudgedExports, judged_exports
+from tests.third_party import DATA, NEEDS_DATA
 
 CONFIGURATIONS = Path(__file__).parent / "configurations"
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the third-party exports are not beside this checkout (expected {DATA})")
+pytestmark = NEEDS_DATA
 
 
 @cache

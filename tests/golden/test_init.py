@@ -23,12 +23,9 @@ from pipelines.proposal.trial import tried
 from pipelines.resources import Place
 from pipelines.run import run_job
 from quality.query import Query
+from tests.third_party import DATA, NEEDS_DATA
 
 pytestmark = pytest.mark.slow
-
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-
-real = pytest.mark.skipif(not DATA.is_dir(), reason=f"the third-party exports are not beside this checkout (expected {DATA})")
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def all_accepted(count: int) -> tuple[int, int, int, int]:
     return count, count, 0, 0
 
 
-@real
+@NEEDS_DATA
 def test_maven_without_an_answer(tmp_path):
     found = confirmed("maven_crm", tmp_path, {}, date(2017, 12, 31))
     assert found.questions <= 5
@@ -88,7 +85,7 @@ def test_maven_without_an_answer(tmp_path):
     assert company.segments == ("team", "owner", "product")
 
 
-@real
+@NEEDS_DATA
 def test_loans_after_one_step_of_the_offers_is_made_a_stage(tmp_path):
     stages = ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED", "A_ACCEPTED", "A_FINALIZED"]
     answers = {
@@ -109,7 +106,7 @@ def test_loans_after_one_step_of_the_offers_is_made_a_stage(tmp_path):
     assert (len(cases), len(events)) == (6_426, 42_156)
 
 
-@real
+@NEEDS_DATA
 def test_trailhead_without_an_answer(tmp_path):
     found = confirmed("salesforce_trailhead", tmp_path, {}, date(2022, 12, 24))
     assert found.questions <= 5
@@ -126,7 +123,7 @@ def test_trailhead_without_an_answer(tmp_path):
     assert rejecting.reasons["stage_history"] == {"entered_before_created": early}
 
 
-@real
+@NEEDS_DATA
 @pytest.mark.slow
 def test_trailhead_runs_as_proposed(tmp_path):
     made = write_first_configuration([str(DATA / "salesforce_trailhead")], tmp_path / "leadline.yaml")
@@ -135,7 +132,7 @@ def test_trailhead_runs_as_proposed(tmp_path):
     assert log[["rows_read", "rows_accepted", "rows_superseded", "rows_rejected"]].tolist() == [803, 803, 0, 0]
 
 
-@real
+@NEEDS_DATA
 def test_the_salesforce_demo_with_a_stricter_answer(tmp_path):
     answers = {"as_of": "2015-07-08", "severities": {}, "thresholds": {"rejected_rows_share": 0.06}}
     found = confirmed("salesforce_demo", tmp_path, answers, date(2015, 7, 8))
@@ -157,7 +154,7 @@ def test_the_salesforce_demo_with_a_stricter_answer(tmp_path):
     assert (early, found.reasons) == (21, {"stage_history": {"entered_before_created": 21}})
 
 
-@real
+@NEEDS_DATA
 def test_native_tables_of_salesforce(tmp_path):
     answers = {"as_of": "2019-11-30", "severities": {}}
     found = confirmed("salesforce_native", tmp_path, answers, date(2019, 11, 30))
@@ -180,7 +177,7 @@ def test_native_tables_of_salesforce(tmp_path):
     assert company.exports.lookups["roles"].files == ("sf_user_role_data.csv",)
 
 
-@real
+@NEEDS_DATA
 def test_native_tables_of_hubspot(tmp_path):
     found = confirmed("hubspot_native", tmp_path, {"as_of": "2023-07-09", "severities": {}}, date(2023, 7, 9))
     assert found.questions <= 5
@@ -202,7 +199,7 @@ def test_native_tables_of_hubspot(tmp_path):
     assert set(load_configuration(found.path).exports.lookups) == {"stages", "pipelines", "merged_deals", "engagement_deals", "owner_teams", "teams"}
 
 
-@real
+@NEEDS_DATA
 def test_chinese_templates_after_the_day_is_told(tmp_path):
     found = confirmed("zh_templates", tmp_path, {"as_of": "2026-06-30"}, date(2026, 6, 30))
     assert found.questions <= 5
@@ -214,7 +211,7 @@ def test_chinese_templates_after_the_day_is_told(tmp_path):
     assert (source.instruction_rows, source.columns["opportunity_id"]) == (1, "商机名称")
 
 
-@real
+@NEEDS_DATA
 def test_folders_without_opportunities_are_said_to_have_none(tmp_path):
     from assets.exports.errors import MissingExport
 

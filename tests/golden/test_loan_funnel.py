@@ -5,7 +5,6 @@ import pytest
 
 from tests.golden.real_exports import (
     MOVEMENTS,
-    NEEDS_DATA,
     Run,
     assert_as_of,
     assert_every_row_is_accepted,
@@ -16,6 +15,7 @@ from tests.golden.real_exports import (
     movements,
     sums_by,
 )
+from tests.third_party import NEEDS_DATA
 
 pytestmark = [NEEDS_DATA, pytest.mark.slow]
 

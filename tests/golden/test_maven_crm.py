@@ -8,7 +8,6 @@ import pytest
 from assets.forecasts.record import covariates
 from tests.golden.real_exports import (
     MOVEMENTS,
-    NEEDS_DATA,
     Run,
     assert_as_of,
     assert_every_row_is_accepted,
@@ -19,6 +18,7 @@ from tests.golden.real_exports import (
     movements,
     sums_by,
 )
+from tests.third_party import NEEDS_DATA
 
 pytestmark = [NEEDS_DATA, pytest.mark.slow]
 

@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 
 from tests.golden.real_exports import (
-    NEEDS_DATA,
     Run,
     assert_as_of,
     assert_every_row_is_accepted,
@@ -15,6 +14,7 @@ from tests.golden.real_exports import (
     movements,
     sums_by,
 )
+from tests.third_party import NEEDS_DATA
 
 pytestmark = [NEEDS_DATA, pytest.mark.slow]
 

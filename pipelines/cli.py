@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 an error of Leadline's own; 2 configuration or arguments; 
 9 the CRM could not be pulled; 130 stopped by Ctrl-C or SIGTERM.
 """
 
-import gc
 import sys
 import traceback
 from collections.abc import Iterator
@@ -20,10 +19,7 @@ from rich.console import Console
 
 from models.errors import LeadlineError
 from pipelines.errors import RunError
-
-# Nearly all that a run allocates stays until it ends (modules, Dagster's definitions and events). Python's default, to
-# look through it after every 700 new objects, takes a quarter of a short run.
-gc.set_threshold(200_000, 20, 100)
+from pipelines.process import collect_rarely, run_and_end
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="From CRM exports to a published forecast.")
 # Without emoji, which rich would make of what stands between two colons, such as the line in FILE:100:.
@@ -49,6 +45,7 @@ def _told(debug: bool) -> Iterator[None]:
     """Turn an error into a message and its exit code; with ``debug`` its traceback goes before."""
     try:
         yield
+    # Whatever it is: Python's own traceback would show values of the exports, so only its kind and place are told.
     except Exception as error:
         if debug:
             errors.print(traceback.format_exc(), markup=False)
@@ -216,5 +213,11 @@ def schema(
             write_schema(out)
 
 
+def main() -> None:
+    """The command in a process of its own."""
+    collect_rarely()
+    run_and_end(app)
+
+
 if __name__ == "__main__":
-    app()
+    main()

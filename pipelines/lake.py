@@ -26,9 +26,6 @@ from quality.checks import FORMS_METADATA
 from quality.tables import ALL
 from quality.tables.columns import money_as_floats
 
-# Arrow's own allocators keep what was freed for themselves; what one table needed is wanted by DuckDB for the next.
-pa.set_memory_pool(pa.system_memory_pool())
-
 MANY_ROWS = 100_000
 """Rows from which on memory is given back at once: judging leaves cycles of objects that hold whole tables."""
 

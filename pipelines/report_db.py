@@ -219,6 +219,7 @@ def _conformed_column(contract: sa.Table, name: str, values: pa.Array, to: pa.Da
         values = values.cast(pa.decimal128(21, to.scale))  # Arrow wants room for every whole number on the way
     try:
         values = values.cast(to)
+    # Arrow raises the one for a value that does not fit, the other for a type that it has no cast from.
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise wrong_table(contract, f"has a value in {name} that is no {contract.columns[name].info['unit']}") from error
     return pc.replace_substring(values, "\0", "\N{REPLACEMENT CHARACTER}") if pa.types.is_string(to) else values

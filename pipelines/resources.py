@@ -20,6 +20,7 @@ from pipelines.configuration import load_configuration
 from pipelines.engine.duckdb import DuckDB
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.process import give_memory_back
 from pipelines.report_db import ReportDatabase
 
 PARTITION_TAG = "dagster/partition"
@@ -76,6 +77,7 @@ def report_database(context) -> ReportDatabase:
 
 @dg.resource(required_resource_keys={"home"}, description="Runs queries.")
 def engine(context) -> DuckDB:
+    give_memory_back()
     return DuckDB(context.resources.home.spill)
 
 

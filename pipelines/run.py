@@ -26,6 +26,7 @@ from pipelines.engine.duckdb import DuckDB
 from pipelines.errors import RunError
 from pipelines.home import Home
 from pipelines.lake import Lake
+from pipelines.process import give_memory_back
 from pipelines.report_db import ReportDatabase
 from pipelines.resources import PARTITION_TAG, Place, latest_day
 
@@ -87,6 +88,7 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
     """
     from pipelines.definitions import defs
 
+    give_memory_back()
     company = load_configuration(Path(place.config))
     home = Home(Path(place.home).absolute())
     with home.lock():

@@ -7,6 +7,7 @@ file that imports Great Expectations, and inside the function that needs it: its
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from types import MappingProxyType
 
 import numpy as np
@@ -75,6 +76,11 @@ def _of_column(declared: sa.Column, required: bool, pattern: str | None) -> Iter
         )
     if pattern:
         yield Expectation(f"{name}_format", name, "pattern", "warning", f"{name} has the form {pattern}", f"correct {name} at the source", pattern=pattern)
+
+
+def load_library() -> None:
+    """Import Great Expectations while there is something else to wait for."""
+    import_module("great_expectations")
 
 
 def find(rows: pd.DataFrame, expectations: Iterable[Expectation]) -> list[Finding]:

@@ -1,8 +1,7 @@
 """Fixtures that every kind of test may ask for."""
 
-import gc
+from pipelines.process import collect_rarely
 
 pytest_plugins = ["tests.postgres"]
 
-# As in pipelines/cli.py: a run's objects stay until it ends, and looking through them over and over is a quarter of the time.
-gc.set_threshold(200_000, 20, 100)
+collect_rarely()

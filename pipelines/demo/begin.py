@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.demo import Demo, write_demo
+from quality.expectations import load_library
 
 
 def written_while_loading(folder: Path, form: Literal["salesforce", "chinese"]) -> Demo:
@@ -20,5 +21,5 @@ def written_while_loading(folder: Path, form: Literal["salesforce", "chinese"]) 
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as other:
         written = other.submit(write_demo, folder, form)
         import_module("pipelines.definitions")
-        import_module("great_expectations")
+        load_library()
         return written.result()

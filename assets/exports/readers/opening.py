@@ -31,6 +31,7 @@ def opened(file: ExportFile) -> Iterator[BinaryIO]:
             yield stream
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UnreadableFile(f"{file.name}: is not a whole gzip file ({error}); copy or export it again") from error
+    # zipfile says NotImplementedError of an archive packed or encrypted in a way that it does not know.
     except (BadZipFile, NotImplementedError) as error:
         raise UnreadableFile(f"{file.name}: cannot be unpacked ({error}); pack or export it again") from error
     except PermissionError as error:

@@ -26,7 +26,7 @@ class ExportSource:
 
     A table that was read to find the date of the export is kept until `typed` takes it, so that no file is parsed
     twice and none stays in memory. ``notes`` says of every configured table without rows why that is so, and of every
-    other how many lines of its files are no rows of it.
+    other how many lines of its files are no rows of it, and of opportunities that no header is their stage's.
     """
 
     def __init__(self, folder: Folder, company: Configuration):
@@ -43,6 +43,12 @@ class ExportSource:
         elif passed_over := sum(file.passed_over for file in read.files):
             names = ", ".join(file.name for file in read.files if file.passed_over)
             self.notes[table_name] = f"{table_name}: {passed_over} lines of {names} are no rows of this table by the CRM's declaration"
+        elif table_name == "opportunities" and "stage" in read.absent:
+            unread = ", ".join(dict.fromkeys(header for _, header in read.unmapped)) or "none"
+            self.notes[table_name] = (
+                f"opportunities: no header is known as that of the stage, so stages come from the history alone (headers that nothing reads: {unread}; "
+                "to name one: exports.tables.opportunities.columns.stage)"
+            )
         return read
 
     @cached_property

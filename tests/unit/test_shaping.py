@@ -14,7 +14,7 @@ from assets.exports.judge import NO_PARENTS, Judged, exchange_rates, judge
 from assets.exports.lookups import Lookups
 from assets.exports.reading import read_table
 from assets.exports.settings import Configuration, TableSource
-from assets.exports.source import with_merged
+from assets.exports.source import ExportSource, with_merged
 from assets.exports.stage_dates import dated_stages, stage_names
 from assets.query import Query
 from assets.reports.quality_tables import meanings, rejected_rows_sql
@@ -224,3 +224,14 @@ def test_a_declaration_is_extended_with_preferred_headers():
         True,
         (("Value", "Worth"),),
     )
+
+
+def test_a_header_of_the_stage_that_nothing_knows_is_told_with_the_headers_that_nothing_reads(tmp_path):
+    folder = write(tmp_path, {"o.csv": "Id,Name,StageName,Amount\n006A,One,Talk,5\n", "p.csv": "Id,Name,Sales Phase,Amount\n006A,One,Talk,5\n"})
+    told = {}
+    for file in ("o.csv", "p.csv"):
+        source = ExportSource(folder, configuration({"opportunities": {"files": file}}, "salesforce"))
+        source.typed("opportunities")
+        told[file] = source.notes.get("opportunities", "")
+    assert told["o.csv"] == ""
+    assert "no header is known as that of the stage" in told["p.csv"] and "Sales Phase" in told["p.csv"]

@@ -13,12 +13,13 @@ from assets.exports.proposing.mapping import by_uniqueness, joined_share, looks_
 from assets.exports.proposing.outcomes import StageCount, contradictions, outcomes_of, stage_counts
 from assets.exports.proposing.patterns import file_patterns
 from assets.exports.proposing.recognise import crm_evidence, mixed_crms
-from assets.exports.proposing.segments import amount_bands, changed_fields, date_names, splits_of
+from assets.exports.proposing.segments import amount_bands, changed_fields, splits_of
 from assets.exports.proposing.stage_order import follows, history_of, order_stages, side_tracks
 from assets.exports.proposing.stage_templates import matching_template, stage_templates
 from assets.exports.proposing.stage_words import keys_and_labels, ranked
 from assets.exports.proposing.written import date_setting, written_forms
 from assets.exports.reading import schema_of
+from pipelines.proposal.fields import date_names
 from quality.tables import EXPORTED
 from tests.opened_sheets import assigned, sheets
 

@@ -16,10 +16,10 @@ from assets.exports.proposing.recognise import GENERIC, choose_crm, crm_evidence
 from assets.exports.proposing.sheets import Sheet, whole_form
 from assets.exports.proposing.written import DateOrder, WrittenForms, date_setting, written_forms
 from models.errors import LeadlineError
+from pipelines.configuration_file import Place
 from pipelines.proposal.given import Given
 from pipelines.proposal.questions import Question, Weight
 
-Place = tuple[str | int, ...]
 _TELLING = 6
 
 

@@ -24,7 +24,7 @@ from pipelines.proposal.fields import draft_fields
 from pipelines.proposal.given import Given
 from pipelines.proposal.questions import Question, asked
 from pipelines.proposal.stages import Found, draft_stages
-from pipelines.proposal.trial import Tried, ask_about_rejections, tried
+from pipelines.proposal.trial import KeptExports, Tried, ask_about_rejections, tried
 from pipelines.proposal.writing import written
 
 CONFIRM = "CONFIRM:"
@@ -77,9 +77,10 @@ def propose(given: Given, name: str, template: str | None = None) -> Proposal:
     draft_splits(draft, splits_of(deals, _is_open(deals, pipelines), owners, changes, len(pipelines)), amount_bands(deals))
     as_of = _as_of(draft, given.folder, typed)
     company = _configuration(draft)
-    verdicts = tried(given.folder, company, as_of)
+    source = KeptExports(given.folder, company)
+    verdicts = tried(source, company, as_of)
     if ask_about_rejections(draft, verdicts, company):
-        verdicts = tried(given.folder, _configuration(draft), as_of)
+        verdicts = tried(source, _configuration(draft), as_of)
     questions, noted = asked(draft.questions)
     unused = {**given.unreadable, **read.assignment.unknown, **left_out}
     data = {key: draft.data[key] for key in _ORDER if key in draft.data}

@@ -1,6 +1,6 @@
 """Tries a proposed configuration on the exports: how many rows of each table it would accept, and what it would reject.
 
-What belongs here: reading and judging without publishing, and the question where so many rows fail that a run would stop.
+What belongs here: judging without publishing, and the question where so many rows fail that a run would stop.
 What does not: judging itself (assets/exports/judge.py).
 """
 
@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.exports.exported import NO_OWNERS, read_and_judge
-from assets.exports.files import Folder
 from assets.exports.judge import expected_of
+from assets.exports.reading import TypedExport
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from pipelines.engine.duckdb import DuckDB
@@ -45,9 +46,22 @@ class Tried:
         return is_many and self.rejected > limits.rejected_rows_share * (self.read - self.superseded)
 
 
-def tried(folder: Folder, company: Configuration, export_date: date) -> dict[str, Tried]:
-    """The verdicts of every configured table."""
-    source = ExportSource(folder, company)
+class KeptExports(ExportSource):
+    """Exports whose typed tables are kept, so that they can be judged again under other severities without being read again."""
+
+    @cached_property
+    def _read(self) -> dict[str, TypedExport]:
+        return {}
+
+    def typed(self, table_name: str) -> TypedExport:
+        """The typed rows of one table, read once. Raises ExportError."""
+        if table_name not in self._read:
+            self._read[table_name] = super().typed(table_name)
+        return self._read[table_name]
+
+
+def tried(source: ExportSource, company: Configuration, export_date: date) -> dict[str, Tried]:
+    """The verdicts of every configured table; ``company`` may differ from the one that ``source`` is read by in its severities only."""
     found: dict[str, Tried] = {}
     with TemporaryDirectory() as spill:
         engine = DuckDB(Path(spill))

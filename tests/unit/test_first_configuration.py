@@ -1,12 +1,14 @@
 """The command that writes a first configuration: the file, the questions, what is refused, and what never appears in it."""
 
 import re
+from collections import Counter
 
 import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from assets.exports.errors import ExportError, MissingExport, UnreadableFile
+from assets.exports.reading import read_table
 from pipelines.cli import app
 from pipelines.configuration import load_configuration
 from pipelines.init import InitError, write_first_configuration, written_lines
@@ -177,6 +179,22 @@ def test_rows_that_would_stop_the_run_are_asked_about_and_listed(tmp_path):
     assert (first.weight, first.proposal) == (Weight.STOPS, "stage_history.entered_before_created: warning")
     assert "40 of 90 rows of stage_history (entered_before_created: 40)" in first.evidence
     assert made.proposal.verdicts["stage_history"].rejected == 0
+
+
+def test_rows_that_would_stop_the_run_are_judged_again_and_not_read_again(tmp_path, monkeypatch):
+    read = Counter()
+
+    def counted(folder, table, company):
+        read[table] += 1
+        return read_table(folder, table, company)
+
+    monkeypatch.setattr("assets.exports.source.read_table", counted)
+    files = exports()
+    header, *log = files["stage_history.csv"].splitlines()
+    files["stage_history.csv"] = "\n".join([header, *(line.replace(",2024-01-", ",2023-01-") for line in log)]) + "\n"
+    made = write_first_configuration([str(write(tmp_path, files))], tmp_path / "out.yaml")
+    assert "severities" in made.proposal.data
+    assert {table: read[table] for table in made.proposal.tables} == {"opportunities": 1, "stage_history": 1, "owners": 1}
 
 
 def test_a_table_that_cannot_be_read_is_left_out_and_named(tmp_path):

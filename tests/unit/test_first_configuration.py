@@ -11,6 +11,7 @@ from assets.exports.errors import ExportError, MissingExport, UnreadableFile
 from assets.exports.reading import read_table
 from pipelines.cli import app
 from pipelines.configuration import load_configuration
+from pipelines.errors import ConfigurationError, Problem
 from pipelines.init import InitError, write_first_configuration, written_lines
 from pipelines.proposal.drafting import ProposalError
 from pipelines.proposal.propose import CONFIRM
@@ -105,6 +106,26 @@ def test_a_configuration_that_is_there_is_kept(folder, tmp_path):
     assert out.read_text() == "mine"
     write_first_configuration([str(folder)], out, force=True)
     assert "stages" in out.read_text(encoding="utf-8")
+
+
+def test_a_proposal_that_does_not_load_leaves_everything_as_it_was(folder, tmp_path, monkeypatch):
+    def refused(path):
+        raise ConfigurationError(path, [Problem(1, "stages", "at least one entry", "an empty list")])
+
+    monkeypatch.setattr("pipelines.init.load_configuration", refused)
+    out = write(tmp_path / "out", {"leadline.yaml": "mine"}) / "leadline.yaml"
+    for path in (out, out.with_name("other.yaml")):
+        with pytest.raises(ConfigurationError):
+            write_first_configuration([str(folder)], path, force=True)
+    assert [(path.name, path.read_text()) for path in out.parent.iterdir()] == [("leadline.yaml", "mine")]
+
+
+def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    for out, words in ((tmp_path / "file" / "leadline.yaml", "Not a directory|File exists"), (tmp_path / "folder", "Is a directory")):
+        with pytest.raises(InitError, match=rf"cannot be written \(({words})\)"):
+            write_first_configuration([str(folder)], out, force=True)
 
 
 def test_what_cannot_be_proposed_is_refused_and_nothing_is_written(folder, tmp_path):

@@ -202,6 +202,22 @@ def test_rows_that_would_stop_the_run_are_asked_about_and_listed(tmp_path):
     assert made.proposal.verdicts["stage_history"].rejected == 0
 
 
+def test_old_versions_of_rows_stop_no_run_and_are_not_asked_about(tmp_path):
+    """Of dated exports the newest counts, as in the run: what it mends is nobody's to answer for, and what it breaks is not outweighed by the others."""
+    header, *rows = exports(38)["deals.csv"].splitlines()
+    good = [row.replace(",2024-03-", ",2024-06-") for row in rows]
+    bad = [row.replace(",2024-03-", ",2023-03-") for row in rows]
+    for name, snapshots in (("mended", (bad, good)), ("broken", (good, good[:34] + bad[34:]))):
+        days = ("2024-06-30", "2024-07-31")
+        write(tmp_path / name, {f"deals-{day}.csv": "\n".join([header, *lines]) + "\n" for day, lines in zip(days, snapshots)})
+        made = write_first_configuration([str(tmp_path / name)], tmp_path / f"{name}.yaml")
+        run = CliRunner().invoke(app, ["check", "--config", str(made.path), "--exports", str(tmp_path / name), "--home", str(tmp_path / f"home {name}")])
+        stops = [q for q in made.proposal.questions if q.weight == Weight.STOPS]
+        assert run.exit_code == 0, run.output
+        assert [q.proposal for q in stops] == ([] if name == "mended" else ["opportunities.closed_before_created: warning"])
+        assert not stops or "2 of 38 rows of opportunities (closed_before_created: 2)" in stops[0].evidence
+
+
 def test_rows_that_would_stop_the_run_are_judged_again_and_not_read_again(tmp_path, monkeypatch):
     read = Counter()
 

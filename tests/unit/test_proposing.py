@@ -164,6 +164,11 @@ def test_nothing_proves_an_order_where_no_number_is_above_twelve(tmp_path):
     assert forms.order.forms["day"] == ("%d/%m/%Y", "%d/%m/%Y %H:%M")
 
 
+def test_a_day_that_there_is_in_neither_order_proves_none(tmp_path):
+    order = of_dates(tmp_path, "03/04/2024", "25/26/2024").order
+    assert (order.texts, order.day_first, order.month_first) == (2, None, None)
+
+
 def test_unambiguous_dates_need_no_form_and_serials_do(tmp_path):
     forms = of_dates(tmp_path, "2024-01-02", "2024/3/4")
     assert forms.order is None and date_setting(forms, CRMS["plain"], "day") == ()

@@ -4,6 +4,7 @@ import duckdb
 import pytest
 
 from assets.exports.choices import ISO, UNREAD, file_choices
+from assets.exports.errors import SourceProblems
 from assets.exports.readers import delimited
 from tests.exports_written import configuration, write
 
@@ -38,3 +39,8 @@ def test_one_connection_counts_a_table_however_many_batches_and_columns_it_has(f
     monkeypatch.setattr(delimited, "BLOCK_BYTES", 512)
     assert file_choices(folder, "opportunities", company()).dates == {"%d/%m/%Y": 120, ISO: 80, UNREAD: 40}
     assert len(connections) == 1
+
+
+def test_a_configuration_that_reading_refuses_is_refused(folder):
+    with pytest.raises(SourceProblems, match="'colour' is not a column of opportunities"):
+        file_choices(folder, "opportunities", company(constants={"colour": "red"}))

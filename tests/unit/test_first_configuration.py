@@ -276,6 +276,22 @@ def test_check_says_what_each_choice_does(folder, tmp_path):
     assert not [value for value in PERSONAL if value in told]
 
 
+def test_check_says_what_each_choice_does_in_the_companys_language(folder, tmp_path):
+    out = tmp_path / "leadline.yaml"
+    write(folder, {"deals.csv": exports()["deals.csv"].replace("2024-01-01", "soon")})
+    write_first_configuration([str(folder)], out)
+    out.write_text(out.read_text(encoding="utf-8").replace("language: en", "language: zh").replace("required: [created_at]", "required: []"), encoding="utf-8")
+    told = CliRunner().invoke(app, ["check", "--config", str(out), "--exports", str(folder), "--home", str(tmp_path / "home")]).output
+    _, choices = told.split("各项设置的效果：\n")
+    lines = [line for line in choices.splitlines() if line.startswith("  ")]
+    assert lines[0] == "  opportunities：阶段 'Lead in' 为 lead_in：10 行"
+    assert "  负责人：商机中共 1 人，40 行中 0 行没有负责人" in lines
+    assert "  opportunities：日期：按 ISO 8601 读取 58 个，无格式可读取 2 个" in lines
+    assert "  owners：owners.csv：未读取的列 'phone'" in lines
+    assert sum(line.startswith("  待确认：leadline.yaml:") for line in lines) >= 2
+    assert not [line for line in lines if "：" not in line]
+
+
 # --- how it is written ---
 
 

@@ -19,7 +19,7 @@ from assets.exports.crm.declaration import Crm
 from assets.exports.errors import ExportError, SourceProblems, UndeclaredForms, shown
 from assets.exports.file_query import FileQuery, constants_of, schema_of
 from assets.exports.files import ExportFile, Folder, find_files, missing_files
-from assets.exports.headers import STAGE_DATE, HeaderMap, check_source, map_headers
+from assets.exports.headers import STAGE_DATE, HeaderMap, HeaderPlaces, check_source, map_headers
 from assets.exports.lookups import MERGED_DEALS, Lookups
 from assets.exports.parsing import BLANKS, ValueForms, expected_forms, literal, value_sql
 from assets.exports.questions import QUESTIONS
@@ -187,7 +187,7 @@ def _opened(
     for file in files:
         try:
             text = open_text(file, form)
-            text, part = shaped(text, part_of(text, contract.name, crm), file, lookups.pairs)
+            text, part = shaped(text, part_of(HeaderPlaces.of(text.header), contract.name, crm), file, lookups.pairs)
             own = crm.of_part(contract.name, part)
             dated = dated_stages(text.header, crm, names, file.name) if names and not source.stage_dates else {}
             mapping = map_headers(text.header, contract, source, own, file.name, dated)

@@ -18,6 +18,7 @@ from pipelines.proposal.propose import CONFIRM
 from pipelines.proposal.questions import ASKED, Question, Weight, asked
 from pipelines.proposal.writing import scalar, written
 from tests.exports_written import write
+from tests.init_example import PAGE, page
 
 PERSONAL = ("Zhang San", "zhang.san@example.com", "13800001234", "Li Si")
 
@@ -290,6 +291,11 @@ def test_check_says_what_each_choice_does_in_the_companys_language(folder, tmp_p
     assert "  owners：owners.csv：未读取的列 'phone'" in lines
     assert sum(line.startswith("  待确认：leadline.yaml:") for line in lines) >= 2
     assert not [line for line in lines if "：" not in line]
+
+
+def test_the_worked_example_of_the_page_is_what_the_command_writes():
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == page(text), "write it anew: python -m tests.init_example"
 
 
 # --- how it is written ---

@@ -127,4 +127,4 @@ class StageSuccession:
         # A stage that is new and replaces nothing keeps entries that are dated before it, but is not skipped before it.
         first = stage.valid_from if not stage.replaces else min(s.first_day for s in mine)
         last = self.changed_on[stage.key] - timedelta(days=1) if stage.key in self.changed_on else stage.valid_to
-        return (None if first in (None, ALWAYS) else first), (None if last is None else last)
+        return (None if first in (None, ALWAYS) else first), last

@@ -41,7 +41,7 @@ def load_configuration(path: Path) -> Configuration:
     problem with its line, the value found, what was expected and the nearest valid name.
     """
     document = read_document(path)
-    data, flat = _nested(document.data)
+    data, flat = nested(document.data)
     problems = list(document.problems)
     if flat and "pipelines" in document.data:
         both = ", ".join(key for key in FLAT_KEYS if key in document.data)
@@ -69,7 +69,7 @@ def configuration_notes(configuration: Configuration) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _nested(data: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+def nested(data: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     """``data`` with the flat form moved into ``pipelines``, and whether it was flat."""
     flat = {key: data[key] for key in FLAT_KEYS if key in data}
     if not flat or "pipelines" in data:
@@ -79,7 +79,7 @@ def _nested(data: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
 
 
 def _as_written(place: Place, flat: bool) -> Place:
-    """The place in the file of a setting that `_nested` may have moved."""
+    """The place in the file of a setting that `nested` may have moved."""
     return place[2:] if flat and len(place) > 2 and place[:2] == ("pipelines", 0) and place[2] in FLAT_KEYS else place
 
 

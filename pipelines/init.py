@@ -12,6 +12,8 @@ from assets.exports.proposing.stage_templates import stage_templates
 from models.errors import LeadlineError
 from pipelines.configuration import load_configuration
 from pipelines.configuration_file import nearest
+from pipelines.errors import HomeError
+from pipelines.home import staged_file
 from pipelines.proposal.given import given_exports
 from pipelines.proposal.propose import Proposal, propose
 
@@ -35,7 +37,8 @@ def write_first_configuration(places: Sequence[str], out: Path, template: str | 
     """Propose a configuration for the exports at ``places`` and write it to ``out``.
 
     Raises InitError where there is a file already and ``force`` is not given, where the template is not known, or where the
-    file cannot be written; ProposalError and ExportError where nothing can be proposed. Nothing is written then.
+    file cannot be written; ProposalError and ExportError where nothing can be proposed; ConfigurationError where the proposal
+    does not load, which is an error of Leadline's own. What stood at ``out`` is as it was then.
     """
     if template is not None and template not in stage_templates():
         near = nearest(template, stage_templates())
@@ -47,10 +50,11 @@ def write_first_configuration(places: Sequence[str], out: Path, template: str | 
     proposal = propose(given, _name_of(given.folder), template)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(proposal.text, encoding="utf-8")
-    except OSError as error:
-        raise InitError(f"{out} cannot be written ({error.strerror or 'an error'})", remedy="name another file with --out") from error
-    load_configuration(out)
+        with staged_file(out) as beside:
+            beside.write_text(proposal.text, encoding="utf-8")
+            load_configuration(beside)
+    except (OSError, HomeError) as error:
+        raise InitError(f"{out} cannot be written ({_why(error)})", remedy="name another file with --out") from error
     return Written(out, shown_place(given.folder), proposal)
 
 
@@ -70,6 +74,12 @@ def written_lines(written: Written) -> list[str]:
         lines += [f"{number}. {q.keys}: {q.proposal}", f"   because: {q.evidence}", f"   otherwise: {q.effect}"]
     lines.append(f"then: leadline check --config {written.path} --exports {written.folder}")
     return lines
+
+
+def _why(error: OSError | HomeError) -> str:
+    """The operating system's word for what went wrong."""
+    cause = error.__cause__ if isinstance(error, HomeError) else error
+    return getattr(cause, "strerror", None) or "an error"
 
 
 def _name_of(folder) -> str:

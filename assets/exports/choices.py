@@ -15,6 +15,7 @@ from assets.exports.crm import crm_named
 from assets.exports.files import Folder
 from assets.exports.headers import STAGE_DATE
 from assets.exports.parsing import ValueForms, texts, value_sql
+from assets.exports.readers.text import TextFile
 from assets.exports.reading import opened_files
 from assets.exports.settings import Configuration
 from quality.tables import EXPORTED
@@ -51,13 +52,14 @@ def file_choices(folder: Folder, table_name: str, configuration: Configuration) 
     units = {c.name: c.info["unit"] for c in EXPORTED[table_name].columns}
     dates: Counter = Counter()
     unclaimed = {}
-    for file, text, mapping in opened_files(folder, table_name, configuration):
-        unclaimed[file.name] = mapping.unmapped
-        dated = {name: c for name, c in mapping.columns.items() if name.startswith(STAGE_DATE) or units.get(name) in ("date", "time")}
-        positions = sorted({position for column in dated.values() for position in column.positions})
-        for batch in text.batches(positions) if positions else ():
-            for position in positions:
-                dates.update(_by_form(texts(batch.columns[str(position)], "time", forms), forms))
+    with duckdb.connect(":memory:", config={"threads": 2}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for file, text, mapping in opened_files(folder, table_name, configuration):
+            unclaimed[file.name] = mapping.unmapped
+            dated = {name: c for name, c in mapping.columns.items() if name.startswith(STAGE_DATE) or units.get(name) in ("date", "time")}
+            positions = sorted({position for column in dated.values() for position in column.positions})
+            if positions:
+                dates.update(_by_form(connection, _counted(text, positions, forms), forms))
     return FileChoices(dict(dates), {name: headers for name, headers in unclaimed.items() if headers})
 
 
@@ -69,20 +71,23 @@ def spelling_counts(judged: pa.Table) -> list[SpellingCount]:
     return sorted(counts, key=lambda c: (-c.rows, c.spelling, c.stage or ""))
 
 
-def _by_form(values: pa.ChunkedArray, forms: ValueForms) -> Counter:
-    """Number of values by the first form that reads them, in the order in which forms are tried."""
-    counted = pc.value_counts(values.drop_null())
-    found: Counter = Counter()
-    if not len(counted):
-        return found
-    given = pa.table({"t": counted.field("values"), "n": counted.field("counts")})
+def _counted(text: TextFile, positions: list[int], forms: ValueForms) -> pa.Table:
+    """The values ``t`` of the columns at ``positions`` and how often (``n``) a batch of the file has each in one column."""
+    counts = [pa.schema([("t", pa.string()), ("n", pa.int64())]).empty_table()]
+    for batch in text.batches(positions):
+        for position in positions:
+            counted = pc.value_counts(texts(batch.columns[str(position)], "time", forms).cast(pa.string()).drop_null())
+            counts.append(pa.table({"t": counted.field("values"), "n": counted.field("counts")}))
+    return pa.concat_tables(counts)
+
+
+def _by_form(connection: duckdb.DuckDBPyConnection, counted: pa.Table, forms: ValueForms) -> Counter:
+    """Number of ``counted`` values (t, n) by the first form that reads them, in the order in which forms are tried."""
     tried = [*((form, replace(forms, dates=(form,))) for form in forms.dates), (ISO, replace(forms, dates=()))]
     iso = value_sql("time", "t", tried[-1][1])
     cases = " ".join(f"WHEN ({value_sql('time', 't', only)}) IS NOT NULL AND ({iso}) IS NULL THEN {n}" for n, (_, only) in enumerate(tried[:-1]))
-    with duckdb.connect(":memory:", config={"threads": 2}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("given", given)
-        chosen = f"CASE WHEN ({iso}) IS NOT NULL THEN {len(tried) - 1} {cases} ELSE {len(tried)} END"
-        for place, count in connection.execute(f"SELECT {chosen} AS place, sum(n) FROM given GROUP BY place ORDER BY place").fetchall():
-            found[[*(name for name, _ in tried), UNREAD][place]] += int(count)
-    return found
+    chosen = f"CASE WHEN ({iso}) IS NOT NULL THEN {len(tried) - 1} {cases} ELSE {len(tried)} END"
+    connection.register("counted", counted)
+    rows = connection.execute(f"SELECT {chosen} AS place, sum(n) FROM (SELECT t, sum(n) AS n FROM counted GROUP BY t) GROUP BY place ORDER BY place").fetchall()
+    names = [*(name for name, _ in tried), UNREAD]
+    return Counter({names[place]: int(count) for place, count in rows})

@@ -79,6 +79,49 @@ class HeaderMap:
     unmapped: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class HeaderPlaces:
+    """The headers of a file as spellings are looked up among them: positions by the header to the letter, folded, and folded without its unit."""
+
+    by_form: tuple[Mapping[str, Sequence[int]], ...]
+
+    @classmethod
+    def of(cls, headers: Sequence[str]) -> "HeaderPlaces":
+        """The places of a file's headers; empty headers name nothing."""
+        by_form: tuple[dict[str, list[int]], ...] = ({}, {}, {})
+        for position, header in enumerate(headers):
+            if header.strip():
+                for there, name in zip(by_form, (header.strip("\ufeff"), fold(header), fold(take_apart(header).base)), strict=True):
+                    there.setdefault(name, []).append(position)
+        return cls(by_form)
+
+    def claims(self, spellings: Sequence[Spelling]) -> list[tuple[int, ...]]:
+        """What one column's spellings claim: to the letter if anything, else folded, else without unit.
+
+        Each claim is one position, or those of a `Filled` that stand there, in its order.
+        """
+        to_the_letter, *folded = self.by_form
+        names = {header: fold(header) for header in spelled(tuple(spellings))}
+        found_by_form = [{header: to_the_letter[header] for header in names if header in to_the_letter}]
+        found_by_form += [{header: there[name] for header, name in names.items() if name in there} for there in folded]
+        for found in filter(None, found_by_form):
+            claims: dict[tuple[int, ...], None] = {}
+            for spelling in spellings:
+                if isinstance(spelling, Filled) and any(header in found for header in spelling):
+                    each = (next((f[header][0] for f in found_by_form if header in f), None) for header in spelling)
+                    claims[tuple(dict.fromkeys(i for i in each if i is not None))] = None
+                elif not isinstance(spelling, Filled):
+                    in_order = (spelling,) if isinstance(spelling, str) else spelling
+                    claims |= {(i,): None for i in next((found[header] for header in in_order if header in found), [])}
+            if claims:
+                return sorted(claims)
+        return []
+
+    def first(self, spellings: Sequence[Spelling]) -> int | None:
+        """Position of the first header that any of ``spellings`` names, or null."""
+        return next((claim[0] for claim in self.claims(spellings)), None)
+
+
 def fold(name: str) -> str:
     """A header without what does not matter: width, case, blanks, underscores, hyphens, byte-order marks."""
     return unicodedata.normalize("NFKC", _IGNORED.sub("", unicodedata.normalize("NFKC", name)).casefold())
@@ -138,6 +181,7 @@ def map_headers(
     ``dated`` are the positions of further stage dates by stage key, which the CRM's own headers name. Raises HeaderProblems with every problem: a required column without a header, a configured header that is not
     there, two headers for one column, one header twice. Empty headers name nothing and are left out.
     """
+    places = HeaderPlaces.of(headers)
     columns: dict[str, Column] = {}
     problems: list[str] = []
     unclear: list[str] = []
@@ -147,9 +191,8 @@ def map_headers(
         if configured is not None:
             spellings: tuple[Spelling, ...] = (configured,)
         else:
-            own = () if name in crm.taken.get(contract.name, ()) else (name,)
-            spellings = (*crm.headers.get(contract.name, {}).get(name, ()), *own)
-        found = _claims(headers, spellings)
+            spellings = spellings_of(contract, name, crm)
+        found = places.claims(spellings)
         if name in source.constants:
             if found:
                 problems.append(
@@ -177,20 +220,21 @@ def map_headers(
     return HeaderMap(columns, tuple(h for i, h in enumerate(headers) if h.strip() and i not in used))
 
 
-def unclear_columns(headers: Sequence[str], contract: sa.Table, crm: Crm) -> dict[str, tuple[int, ...]]:
-    """Columns that several headers of a file claim without an order of preference, with the positions of these headers."""
-    taken = crm.taken.get(contract.name, ())
-    found = {}
-    for column in contract.columns:
-        claims = _claims(headers, (*crm.headers.get(contract.name, {}).get(column.name, ()), *(() if column.name in taken else (column.name,))))
-        if len(claims) > 1:
-            found[column.name] = tuple(position for claim in claims for position in claim)
-    return found
+def spellings_of(contract: sa.Table, column: str, crm: Crm) -> tuple[Spelling, ...]:
+    """The CRM's spellings of a column, and its own name unless that means something else in this CRM's files."""
+    own = () if column in crm.taken.get(contract.name, ()) else (column,)
+    return (*crm.headers.get(contract.name, {}).get(column, ()), *own)
+
+
+def column_claims(places: HeaderPlaces, contract: sa.Table, crm: Crm) -> dict[str, list[tuple[int, ...]]]:
+    """Of every column that the CRM's declaration finds among a file's headers the claims, of which there should be one."""
+    found = {c.name: places.claims(spellings_of(contract, c.name, crm)) for c in contract.columns}
+    return {name: claims for name, claims in found.items() if claims}
 
 
 def find_header(headers: Sequence[str], spellings: Sequence[Spelling]) -> int | None:
     """Position of the first header that any of ``spellings`` names, or null."""
-    return next((claim[0] for claim in _claims(headers, spellings)), None)
+    return HeaderPlaces.of(headers).first(spellings)
 
 
 def _column(headers: Sequence[str], positions: Sequence[int]) -> Column:
@@ -208,37 +252,6 @@ def _units_that_differ(headers: Sequence[str], positions: Sequence[int], contrac
         f"{file_name}: the headers {listed(headers[i] for i in positions)} fill {name} together and state different units; "
         f"choose one under exports.tables.{contract.name}.columns.{name} in the configuration"
     ]
-
-
-def _claims(headers: Sequence[str], spellings: Sequence[Spelling]) -> list[tuple[int, ...]]:
-    """What one column's spellings claim: to the letter if anything, else folded, else without unit.
-
-    Each claim is one position, or those of a `Filled` that stand there, in its order.
-    """
-    forms = (
-        (lambda h: h.strip("\ufeff"), lambda s: s),
-        (fold, fold),
-        (lambda h: fold(take_apart(h).base), fold),
-    )
-    found_by_form = []
-    for of_header, of_spelling in forms:
-        there: dict[str, list[int]] = {}
-        for i, header in enumerate(headers):
-            if header.strip():
-                there.setdefault(of_header(header), []).append(i)
-        found_by_form.append({header: there[of_spelling(header)] for header in spelled(tuple(spellings)) if of_spelling(header) in there})
-    for found in found_by_form:
-        claims: dict[tuple[int, ...], None] = {}
-        for spelling in spellings:
-            if isinstance(spelling, Filled) and any(header in found for header in spelling):
-                each = (next((f[header][0] for f in found_by_form if header in f), None) for header in spelling)
-                claims[tuple(dict.fromkeys(i for i in each if i is not None))] = None
-            elif not isinstance(spelling, Filled):
-                in_order = (spelling,) if isinstance(spelling, str) else spelling
-                claims |= {(i,): None for i in next((found[header] for header in in_order if header in found), [])}
-        if claims:
-            return sorted(claims)
-    return []
 
 
 def _several(headers: Sequence[str], found: Sequence[int], contract: sa.Table, name: str, file_name: str) -> str:

@@ -82,11 +82,7 @@ QUESTIONS: Mapping[str, Callable[[pa.Array, pa.Array, str], Question | None]] = 
 
 
 def _order_sentence(texts: pa.Array, lines: pa.Array, place: str) -> str:
-    numbers = pc.extract_regex(texts, _NUMBERS)
-    first, second = (numbers.field(name).cast(pa.int32()) for name in ("first", "second"))
-    can_be = {"first": pc.less_equal(first, _HIGHEST_MONTH), "second": pc.less_equal(second, _HIGHEST_MONTH)}
-    day_first = _first_place(pc.and_not(can_be["second"], can_be["first"]), texts, lines)
-    month_first = _first_place(pc.and_not(can_be["first"], can_be["second"]), texts, lines)
+    day_first, month_first = (_first_place(proves, texts, lines) for proves in order_proofs(texts))
     as_day, as_month = _setting(texts, "%d{0}%m"), _setting(texts, "%m{0}%d")
     if day_first and month_first:
         found = f"{day_first} can only be day first and {month_first} only month first, so the column mixes both; correct it at the source"
@@ -98,6 +94,13 @@ def _order_sentence(texts: pa.Array, lines: pa.Array, place: str) -> str:
         found = f"no line shows it; look up how the CRM writes days and add dates: {as_day} (day first) or dates: {as_month} (month first) under {place}"
     values = "1 value" if len(texts) == 1 else f"{len(texts):,} values"
     return f"the order of day and month is not declared for {values} such as {texts[0].as_py()} in line {lines[0].as_py()}: {found}"
+
+
+def order_proofs(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Marks the texts, of those that `WRITTEN_DAY` fits, that can only be day first, and those that can only be month first."""
+    numbers = pc.extract_regex(texts, _NUMBERS)
+    first, second = (pc.less_equal(numbers.field(name).cast(pa.int32()), _HIGHEST_MONTH) for name in ("first", "second"))
+    return pc.and_not(second, first), pc.and_not(first, second)
 
 
 def _first_place(proves: pa.Array, texts: pa.Array, lines: pa.Array) -> str | None:

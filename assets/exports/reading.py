@@ -19,7 +19,7 @@ from assets.exports.crm.declaration import Crm
 from assets.exports.errors import ExportError, SourceProblems, UndeclaredForms, shown
 from assets.exports.file_query import FileQuery, constants_of, schema_of
 from assets.exports.files import ExportFile, Folder, find_files, missing_files
-from assets.exports.headers import STAGE_DATE, HeaderMap, check_source, map_headers
+from assets.exports.headers import STAGE_DATE, HeaderMap, HeaderPlaces, check_source, map_headers
 from assets.exports.lookups import MERGED_DEALS, Lookups
 from assets.exports.parsing import BLANKS, ValueForms, expected_forms, literal, value_sql
 from assets.exports.questions import QUESTIONS
@@ -36,6 +36,9 @@ BROKEN_ROW = "ragged_row"
 
 Group = tuple[pa.Table, list[BrokenRow], int]
 """Rows that one query types, the broken ones among them, and how many lines are no rows of the table."""
+
+OpenedFile = tuple[ExportFile, TextFile, HeaderMap, Crm]
+"""A file, its text, its mapping, and the CRM's declaration as it holds for it."""
 
 THREADS = 2
 _GROUP_BYTES = 128 << 20
@@ -101,14 +104,10 @@ def read_table(folder: Folder, table_name: str, configuration: Configuration) ->
     source = configuration.exports.tables.get(table_name)
     if source is None:
         return _nothing(contract, f"no {table_name} export: exports.tables.{table_name} is not configured")
-    check_source(contract, source, configuration)
-    forms = ValueForms.of(configuration, source, crm)
-    files = find_files(folder, source, table_name)
-    if not files:
+    opened, lookups = _opened_table(folder, table_name, configuration)
+    if not opened:
         return _nothing(contract, f"no {table_name} export: {missing_files(folder, source.files, table_name)}")
-    lookups = Lookups(folder, configuration, crm)
-    names = stage_names(configuration, lookups.stage_ids()) if crm.stage_dates and table_name == "opportunities" else {}
-    opened = _opened(files, contract, source, crm, _file_form(configuration, source), lookups, names)
+    forms = ValueForms.of(configuration, source, crm)
     keys = stage_date_keys(configuration) if table_name == "opportunities" else ()
     tables, faults, counts, asked = [], [], [], []
     with duckdb.connect(":memory:", config={"threads": THREADS}) as connection:
@@ -139,12 +138,11 @@ def read_table(folder: Folder, table_name: str, configuration: Configuration) ->
 
 
 def opened_files(folder: Folder, table_name: str, configuration: Configuration) -> list[tuple[ExportFile, TextFile, HeaderMap]]:
-    """Every file of a configured table with its text and its mapping, as `read_table` takes them; raises what it raises."""
-    crm, source = crm_named(configuration.exports.crm), configuration.exports.tables[table_name]
-    lookups = Lookups(folder, configuration, crm)
-    names = stage_names(configuration, lookups.stage_ids()) if crm.stage_dates and table_name == "opportunities" else {}
-    files = find_files(folder, source, table_name)
-    opened = _opened(files, EXPORTED[table_name], source, crm, _file_form(configuration, source), lookups, names)
+    """Every file of a configured table with its text and its mapping, as `read_table` takes them.
+
+    Raises what that raises before it looks at values.
+    """
+    opened, _ = _opened_table(folder, table_name, configuration)
     return [(file, text, mapping) for file, text, mapping, _ in opened]
 
 
@@ -169,15 +167,27 @@ def with_mergers(table_name: str, rows: pa.Table, lookups: Lookups) -> pa.Table:
     return rows.set_column(place, "merged_into", pc.coalesce(rows["merged_into"].cast(pa.string()), found))
 
 
+def _opened_table(folder: Folder, table_name: str, configuration: Configuration) -> tuple[list[OpenedFile], Lookups]:
+    """Every file of a configured table, after its configuration was checked, and the lookups; no file where an optional table has none."""
+    contract, source, crm = EXPORTED[table_name], configuration.exports.tables[table_name], crm_named(configuration.exports.crm)
+    check_source(contract, source, configuration)
+    files = find_files(folder, source, table_name)
+    lookups = Lookups(folder, configuration, crm)
+    if not files:
+        return [], lookups
+    names = stage_names(configuration, lookups.stage_ids()) if crm.stage_dates and table_name == "opportunities" else {}
+    return _opened(files, contract, source, crm, _file_form(configuration, source), lookups, names), lookups
+
+
 def _opened(
     files: list[ExportFile], contract: sa.Table, source: TableSource, crm: Crm, form: FileForm, lookups: Lookups, names: StageNames
-) -> list[tuple[ExportFile, TextFile, HeaderMap, Crm]]:
+) -> list[OpenedFile]:
     """Every file with its mapping and the declaration as it holds for it; what is wrong with any of them is raised together."""
     opened, failures = [], []
     for file in files:
         try:
             text = open_text(file, form)
-            text, part = shaped(text, part_of(text, contract.name, crm), file, lookups.pairs)
+            text, part = shaped(text, part_of(HeaderPlaces.of(text.header), contract.name, crm), file, lookups.pairs)
             own = crm.of_part(contract.name, part)
             dated = dated_stages(text.header, crm, names, file.name) if names and not source.stage_dates else {}
             mapping = map_headers(text.header, contract, source, own, file.name, dated)

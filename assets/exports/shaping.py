@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from assets.exports.crm.declaration import Crm, Link, Part, Spelling, Wide
 from assets.exports.errors import HeaderProblems, listed
 from assets.exports.files import ExportFile
-from assets.exports.headers import find_header
+from assets.exports.headers import HeaderPlaces, find_header
 from assets.exports.parsing import BLANKS
 from assets.exports.readers.text import BrokenRow, TextBatch, TextFile
 
@@ -25,10 +25,9 @@ Pairs = Callable[[str], pa.Table | None]
 """Key and value columns of a lookup by its name; null where it is not configured."""
 
 
-def part_of(text: TextFile, table: str, crm: Crm) -> Part:
-    """The first part of the table that the file's headers fit; an empty one where the CRM declares none."""
-    parts = crm.parts.get(table, ())
-    return next((part for part in parts if all(find_header(text.header, (spelling,)) is not None for spelling in part.when)), Part())
+def part_of(places: HeaderPlaces, table: str, crm: Crm) -> Part:
+    """The first part of the table that a file's headers fit; an empty one where the CRM declares none."""
+    return next((part for part in crm.parts.get(table, ()) if all(places.first((spelling,)) is not None for spelling in part.when)), Part())
 
 
 def shaped(text: TextFile, part: Part, file: ExportFile, pairs: Pairs) -> tuple[TextFile, Part]:

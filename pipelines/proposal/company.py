@@ -36,13 +36,13 @@ _CHINESE = 0.5
 
 
 def draft_company(draft: Draft, read: Read, name: str) -> None:
-    """Put name, language, currency, time zone and calendar before everything else."""
+    """Add name, language, currency, time zone and calendar."""
     currency, why, is_stated = _currency(read)
     zone, country, why_zone = _place(read, currency, is_stated)
     data: dict[str, Any] = {"name": name, "language": "zh" if _is_chinese(read) else "en", "currency": currency, "time_zone": zone}
     data |= {"country": country} if country else {}
     data["fiscal_year_start_month"] = 1
-    draft.data = {**data, **draft.data}
+    draft.data |= data
     draft.notes["name",] = ["Shown on the page: put the company's name here."]
     draft.notes["currency",] = ["All published amounts are in it."]
     draft.notes["time_zone",] = ["Every time in the reports is a wall-clock time there."]
@@ -87,7 +87,7 @@ def draft_as_of(draft: Draft, found: tuple[date, str] | None, newest: date | Non
         day, why = found
         draft.notes.setdefault(("currency",), []).insert(0, f"as_of is not set: the exports show {day} ({why}).")
         return
-    draft.data = _placed(draft.data, "as_of", newest or date(2000, 1, 1), "fiscal_year_start_month")
+    draft.data["as_of"] = newest or date(2000, 1, 1)
     evidence = "no file name has a day and no column a creation, stage entry, closing or activity" + (
         "; this is the newest day of any kind" if newest else "; there is no day of any kind, and this is a mere placeholder"
     )
@@ -103,15 +103,6 @@ def newest_day(tables: Mapping[str, pa.Table]) -> date | None:
     """The newest day of any column of any table."""
     days = [pc.max(t[c]).as_py() for t in tables.values() for c in t.column_names if pa.types.is_date(t[c].type) or pa.types.is_timestamp(t[c].type)]
     return max((d.date() if hasattr(d, "date") else d for d in days if d is not None), default=None)
-
-
-def _placed(data: dict[str, Any], key: str, value: Any, after: str) -> dict[str, Any]:
-    placed: dict[str, Any] = {}
-    for k, v in data.items():
-        placed[k] = v
-        if k == after:
-            placed[key] = value
-    return placed
 
 
 def _currencies(read: Read) -> dict[str, int]:

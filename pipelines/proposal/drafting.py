@@ -16,10 +16,10 @@ from assets.exports.proposing.recognise import GENERIC, choose_crm, crm_evidence
 from assets.exports.proposing.sheets import Sheet, whole_form
 from assets.exports.proposing.written import DateOrder, WrittenForms, date_setting, written_forms
 from models.errors import LeadlineError
+from pipelines.configuration_file import Place
 from pipelines.proposal.given import Given
 from pipelines.proposal.questions import Question, Weight
 
-Place = tuple[str | int, ...]
 _TELLING = 6
 
 
@@ -177,7 +177,7 @@ def _date_order(forms: WrittenForms, read: Read) -> tuple[str, str]:
 def _why_unclear(order: DateOrder) -> str:
     if order.day_first and order.month_first:
         return f"{order.day_first} can only be day first and {order.month_first} only month first: the files mix both"
-    return f"{order.texts:,} dates, none with a number above 12 that would show the order"
+    return f"{order.texts:,} dates, none of which shows the order"
 
 
 def without_table(draft: Draft, name: str, error: ExportError) -> None:

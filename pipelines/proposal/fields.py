@@ -4,13 +4,13 @@ What belongs here: those settings with their evidence. What does not: which head
 """
 
 import re
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.exports.crm import crm_named
 from assets.exports.proposing.assigning import DEALS
-from assets.exports.proposing.segments import date_names
 from pipelines.proposal.drafting import Draft, Read
 from pipelines.proposal.stages import Found
 from quality.tables import EXPORTED
@@ -40,6 +40,17 @@ def draft_fields(draft: Draft, read: Read, deals: pa.Table, pipelines: list[Foun
         keys = {spelling: stage["key"] for stage in draft.data.get("stages", []) for spelling in stage.get("spellings", ())}
         source["stage_dates"] = {keys[stage]: date for stage, date in named.items() if stage in keys}
         draft.notes[*place, "stage_dates"] = ["The day of entering the stage, by the name of the header."]
+
+
+def date_names(headers: Iterable[str], stages: Iterable[str]) -> dict[str, str]:
+    """Stage: the header of a date that is called like it, such as engage_date for Engaging."""
+    found = {}
+    for stage in stages:
+        stem = "".join(c for c in stage.lower() if c.isalpha())[:5]
+        named = [h for h in headers if len(stem) == 5 and h.lower().startswith(stem)]
+        if len(named) == 1:
+            found[stage] = named[0]
+    return found
 
 
 def _empty_zeros(read: Read, deals: pa.Table, pipelines: list[Found]) -> tuple[str, ...]:

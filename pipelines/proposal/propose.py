@@ -17,13 +17,14 @@ from assets.exports.proposing.assigning import DEALS
 from assets.exports.proposing.segments import amount_bands, changed_fields, splits_of
 from assets.exports.reading import TypedExport, read_table
 from assets.exports.settings import Configuration
+from pipelines.configuration import nested
 from pipelines.proposal.company import draft_as_of, draft_company, draft_splits, newest_day
 from pipelines.proposal.drafting import Draft, draft_exports, recognised, without_table
 from pipelines.proposal.fields import draft_fields
 from pipelines.proposal.given import Given
 from pipelines.proposal.questions import Question, asked
 from pipelines.proposal.stages import Found, draft_stages
-from pipelines.proposal.trial import Tried, ask_about_rejections, tried
+from pipelines.proposal.trial import KeptExports, Tried, ask_about_rejections, tried
 from pipelines.proposal.writing import written
 
 CONFIRM = "CONFIRM:"
@@ -75,10 +76,11 @@ def propose(given: Given, name: str, template: str | None = None) -> Proposal:
     changes = changed_fields(typed["field_history"].rows if "field_history" in typed else None)
     draft_splits(draft, splits_of(deals, _is_open(deals, pipelines), owners, changes, len(pipelines)), amount_bands(deals))
     as_of = _as_of(draft, given.folder, typed)
-    company = Configuration.model_validate(_nested(draft.data))
-    verdicts = tried(given.folder, company, as_of)
+    company = _configuration(draft)
+    source = KeptExports(given.folder, company)
+    verdicts = tried(source, company, as_of)
     if ask_about_rejections(draft, verdicts, company):
-        verdicts = tried(given.folder, Configuration.model_validate(_nested(draft.data)), as_of)
+        verdicts = tried(source, _configuration(draft), as_of)
     questions, noted = asked(draft.questions)
     unused = {**given.unreadable, **read.assignment.unknown, **left_out}
     data = {key: draft.data[key] for key in _ORDER if key in draft.data}
@@ -117,21 +119,19 @@ def _draft_outcome_from(draft: Draft) -> None:
         draft.notes["outcome_from",] = ["What decides where the stage and the closed and won flags of a row disagree: stage or flags."]
 
 
+def _configuration(draft: Draft) -> Configuration:
+    data, _ = nested(draft.data)
+    return Configuration.model_validate(data)
+
+
 def _as_of(draft: Draft, folder: Folder, typed: dict[str, TypedExport]) -> date:
-    company = Configuration.model_validate(_nested(draft.data))
+    company = _configuration(draft)
     try:
         found = choose_as_of(folder, company, lambda name: typed[name])
     except ExportError:
         found = None
     draft_as_of(draft, found, newest_day({name: export.rows for name, export in typed.items()}))
     return found[0] if found else draft.data["as_of"]
-
-
-def _nested(data: dict[str, Any]) -> dict[str, Any]:
-    """The data with the stages of the one pipeline where the settings have them."""
-    flat = {key: data[key] for key in ("stages", "won", "lost", "other_events") if key in data}
-    rest = {key: value for key, value in data.items() if key not in flat}
-    return {**rest, "pipelines": [flat]} if flat else rest
 
 
 def _all_notes(draft: Draft, data: dict[str, Any], questions: tuple[Question, ...], noted: tuple[Question, ...], unused: dict[str, str]):

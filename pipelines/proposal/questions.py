@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from pipelines.configuration_file import Place
+
 ASKED = 5
 """Questions that are asked at most; what else is assumed says so in a comment."""
 
@@ -29,7 +31,7 @@ class Question:
     """One question: the setting it stands at, what is proposed, the evidence, and what another answer would change."""
 
     weight: Weight
-    place: tuple[str | int, ...]
+    place: Place
     keys: str
     proposal: str
     evidence: str

@@ -16,6 +16,7 @@ from assets.exports.proposing.stage_order import History, history_of, order_stag
 from assets.exports.proposing.stage_templates import StageTemplate, matching_template, stage_templates
 from assets.exports.proposing.stage_words import keys_and_labels, ranked
 from models.settings import LOST, WON
+from pipelines.configuration_file import Place
 from pipelines.proposal.drafting import Draft
 from pipelines.proposal.questions import Question, Weight
 from quality.masking import may_name_a_person
@@ -234,7 +235,7 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _explain(draft: Draft, found: Found, place: tuple[str | int, ...], template: str | None) -> None:
+def _explain(draft: Draft, found: Found, place: Place, template: str | None) -> None:
     """Notes and the question of one pipeline's stages."""
     deals = ", ".join(f"{stage} {count.deals:,}" for stage, count in sorted(found.counts.items(), key=lambda item: -item[1].deals)[:_MOST_STAGES])
     is_certain = found.order.is_proven and not found.outcomes.beside and not found.strays and bool(found.outcomes.won and found.outcomes.lost)

@@ -10,7 +10,7 @@ from datetime import date
 from textwrap import wrap
 from typing import Any
 
-Place = tuple[str | int, ...]
+from pipelines.configuration_file import Place
 
 WIDTH = 120
 _INLINE = 110

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from assets.exports.source import ExportSource
 from pipelines.configuration import load_configuration
 from pipelines.demo import write_demo
 from pipelines.engine.duckdb import DuckDB
@@ -51,7 +52,8 @@ def confirmed(name: str, folder: Path, answers: dict, as_of: date) -> Confirmed:
         part[key] = value
     with made.path.open("w", encoding="utf-8") as file:
         yaml.dump(data, file)
-    found = tried(DATA / name, load_configuration(made.path), as_of)
+    company = load_configuration(made.path)
+    found = tried(ExportSource(DATA / name, company), company, as_of)
     verdicts = {table: (t.read, t.accepted, t.superseded, t.rejected) for table, t in found.items()}
     return Confirmed(made.path, len(made.proposal.questions), verdicts, {table: dict(t.reasons) for table, t in found.items() if t.rejected})
 

@@ -1,20 +1,24 @@
 """The command that writes a first configuration: the file, the questions, what is refused, and what never appears in it."""
 
 import re
+from collections import Counter
 
 import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from assets.exports.errors import ExportError, MissingExport, UnreadableFile
+from assets.exports.reading import read_table
 from pipelines.cli import app
 from pipelines.configuration import load_configuration
+from pipelines.errors import ConfigurationError, Problem
 from pipelines.init import InitError, write_first_configuration, written_lines
 from pipelines.proposal.drafting import ProposalError
 from pipelines.proposal.propose import CONFIRM
 from pipelines.proposal.questions import ASKED, Question, Weight, asked
 from pipelines.proposal.writing import scalar, written
 from tests.exports_written import write
+from tests.init_example import PAGE, page
 
 PERSONAL = ("Zhang San", "zhang.san@example.com", "13800001234", "Li Si")
 
@@ -108,6 +112,26 @@ def test_a_configuration_that_is_there_is_kept(folder, tmp_path):
     assert "stages" in out.read_text(encoding="utf-8")
 
 
+def test_a_proposal_that_does_not_load_leaves_everything_as_it_was(folder, tmp_path, monkeypatch):
+    def refused(path):
+        raise ConfigurationError(path, [Problem(1, "stages", "at least one entry", "an empty list")])
+
+    monkeypatch.setattr("pipelines.init.load_configuration", refused)
+    out = write(tmp_path / "out", {"leadline.yaml": "mine"}) / "leadline.yaml"
+    for path in (out, out.with_name("other.yaml")):
+        with pytest.raises(ConfigurationError):
+            write_first_configuration([str(folder)], path, force=True)
+    assert [(path.name, path.read_text()) for path in out.parent.iterdir()] == [("leadline.yaml", "mine")]
+
+
+def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    for out, words in ((tmp_path / "file" / "leadline.yaml", "Not a directory|File exists"), (tmp_path / "folder", "Is a directory")):
+        with pytest.raises(InitError, match=rf"cannot be written \(({words})\)"):
+            write_first_configuration([str(folder)], out, force=True)
+
+
 def test_what_cannot_be_proposed_is_refused_and_nothing_is_written(folder, tmp_path):
     out = tmp_path / "leadline.yaml"
     empty = tmp_path / "empty"
@@ -182,6 +206,38 @@ def test_rows_that_would_stop_the_run_are_asked_about_and_listed(tmp_path):
     assert made.proposal.verdicts["stage_history"].rejected == 0
 
 
+def test_old_versions_of_rows_stop_no_run_and_are_not_asked_about(tmp_path):
+    """Of dated exports the newest counts, as in the run: what it mends is nobody's to answer for, and what it breaks is not outweighed by the others."""
+    header, *rows = exports(38)["deals.csv"].splitlines()
+    good = [row.replace(",2024-03-", ",2024-06-") for row in rows]
+    bad = [row.replace(",2024-03-", ",2023-03-") for row in rows]
+    for name, snapshots in (("mended", (bad, good)), ("broken", (good, good[:34] + bad[34:]))):
+        days = ("2024-06-30", "2024-07-31")
+        write(tmp_path / name, {f"deals-{day}.csv": "\n".join([header, *lines]) + "\n" for day, lines in zip(days, snapshots)})
+        made = write_first_configuration([str(tmp_path / name)], tmp_path / f"{name}.yaml")
+        run = CliRunner().invoke(app, ["check", "--config", str(made.path), "--exports", str(tmp_path / name), "--home", str(tmp_path / f"home {name}")])
+        stops = [q for q in made.proposal.questions if q.weight == Weight.STOPS]
+        assert run.exit_code == 0, run.output
+        assert [q.proposal for q in stops] == ([] if name == "mended" else ["opportunities.closed_before_created: warning"])
+        assert not stops or "2 of 38 rows of opportunities (closed_before_created: 2)" in stops[0].evidence
+
+
+def test_rows_that_would_stop_the_run_are_judged_again_and_not_read_again(tmp_path, monkeypatch):
+    read = Counter()
+
+    def counted(folder, table, company):
+        read[table] += 1
+        return read_table(folder, table, company)
+
+    monkeypatch.setattr("assets.exports.source.read_table", counted)
+    files = exports()
+    header, *log = files["stage_history.csv"].splitlines()
+    files["stage_history.csv"] = "\n".join([header, *(line.replace(",2024-01-", ",2023-01-") for line in log)]) + "\n"
+    made = write_first_configuration([str(write(tmp_path, files))], tmp_path / "out.yaml")
+    assert "severities" in made.proposal.data
+    assert {table: read[table] for table in made.proposal.tables} == {"opportunities": 1, "stage_history": 1, "owners": 1}
+
+
 def test_a_table_that_cannot_be_read_is_left_out_and_named(tmp_path):
     files = exports()
     header, *rows = files["stage_history.csv"].splitlines()
@@ -222,6 +278,27 @@ def test_check_says_what_each_choice_does(folder, tmp_path):
     assert "owners: owners.csv: nobody reads 'phone'" in told
     assert told.count("still to be confirmed: leadline.yaml:") >= 2
     assert not [value for value in PERSONAL if value in told]
+
+
+def test_check_says_what_each_choice_does_in_the_companys_language(folder, tmp_path):
+    out = tmp_path / "leadline.yaml"
+    write(folder, {"deals.csv": exports()["deals.csv"].replace("2024-01-01", "soon")})
+    write_first_configuration([str(folder)], out)
+    out.write_text(out.read_text(encoding="utf-8").replace("language: en", "language: zh").replace("required: [created_at]", "required: []"), encoding="utf-8")
+    told = CliRunner().invoke(app, ["check", "--config", str(out), "--exports", str(folder), "--home", str(tmp_path / "home")]).output
+    _, choices = told.split("各项设置的效果：\n")
+    lines = [line for line in choices.splitlines() if line.startswith("  ")]
+    assert lines[0] == "  opportunities：阶段 'Lead in' 为 lead_in：10 行"
+    assert "  负责人：商机中共 1 人，40 行中 0 行没有负责人" in lines
+    assert "  opportunities：日期：按 ISO 8601 读取 58 个，无格式可读取 2 个" in lines
+    assert "  owners：owners.csv：未读取的列 'phone'" in lines
+    assert sum(line.startswith("  待确认：leadline.yaml:") for line in lines) >= 2
+    assert not [line for line in lines if "：" not in line]
+
+
+def test_the_worked_example_of_the_page_is_what_the_command_writes():
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == page(text), "write it anew: python -m tests.init_example"
 
 
 # --- how it is written ---

@@ -9,16 +9,19 @@ import pytest
 
 from assets.exports.crm import CRMS
 from assets.exports.errors import UnreadableFile
+from assets.exports.headers import map_headers
 from assets.exports.proposing.mapping import by_uniqueness, joined_share, looks_like
 from assets.exports.proposing.outcomes import StageCount, contradictions, outcomes_of, stage_counts
 from assets.exports.proposing.patterns import file_patterns
 from assets.exports.proposing.recognise import crm_evidence, mixed_crms
-from assets.exports.proposing.segments import amount_bands, changed_fields, date_names, splits_of
+from assets.exports.proposing.segments import amount_bands, changed_fields, splits_of
 from assets.exports.proposing.stage_order import follows, history_of, order_stages, side_tracks
 from assets.exports.proposing.stage_templates import matching_template, stage_templates
 from assets.exports.proposing.stage_words import keys_and_labels, ranked
 from assets.exports.proposing.written import date_setting, written_forms
 from assets.exports.reading import schema_of
+from assets.exports.settings import TableSource
+from pipelines.proposal.fields import date_names
 from quality.tables import EXPORTED
 from tests.opened_sheets import assigned, sheets
 
@@ -135,6 +138,17 @@ def test_values_decide_what_a_header_can_be(tmp_path):
     assert joined_share(pa.array(["a", "b", "c"]), pa.array(["a", "b"])) == pytest.approx(2 / 3)
 
 
+def test_evidence_comes_from_the_header_that_the_run_reads(tmp_path):
+    """Of two headers that differ in blanks and case only, the one to the letter is read, wherever it stands."""
+    text = "Opportunity ID,STAGE,opportunity_id,stage,amount,created_at\n" + "".join(f"same,Old,D{n},New,5,2024-01-0{n}\n" for n in range(1, 6))
+    (sheet,) = sheets(tmp_path, {"deals.csv": text})
+    crm, found = assigned([sheet])
+    deals = found.tables["opportunities"]
+    read = map_headers(sheet.header, EXPORTED["opportunities"], TableSource(files=("deals.csv",)), CRMS[crm], "deals.csv").columns
+    assert deals.columns == {}
+    assert deals.positions == {name: column.position for name, column in read.items()} == {"opportunity_id": 2, "stage": 3, "amount": 4, "created_at": 5}
+
+
 # --- written forms ---
 
 
@@ -161,6 +175,11 @@ def test_nothing_proves_an_order_where_no_number_is_above_twelve(tmp_path):
     forms = of_dates(tmp_path, "03/04/2024", "05/06/2024 10:30")
     assert (forms.order.texts, forms.order.day_first, forms.order.month_first) == (2, None, None)
     assert forms.order.forms["day"] == ("%d/%m/%Y", "%d/%m/%Y %H:%M")
+
+
+def test_a_day_that_there_is_in_neither_order_proves_none(tmp_path):
+    order = of_dates(tmp_path, "03/04/2024", "25/26/2024").order
+    assert (order.texts, order.day_first, order.month_first) == (2, None, None)
 
 
 def test_unambiguous_dates_need_no_form_and_serials_do(tmp_path):

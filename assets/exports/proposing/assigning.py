@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.exports.crm.declaration import Crm
-from assets.exports.headers import find_header, fold, unclear_columns
+from assets.exports.headers import HeaderPlaces, column_claims, find_header, fold
 from assets.exports.proposing.mapping import Found, by_join, by_uniqueness, by_words, chosen, is_unique, looks_like
-from assets.exports.proposing.recognise import GENERIC, Fit, Folded, as_table, claimed, fits, named_table, part_fitting
+from assets.exports.proposing.recognise import GENERIC, Fit, as_table, claimed, fits, given_columns, named_table
 from assets.exports.proposing.sheets import Sheet
+from assets.exports.shaping import part_of
 from quality.tables import EXPORTED
 from quality.tables.columns import key_columns
 
@@ -111,12 +112,11 @@ def _deals(sheets: Sequence[Sheet], crm: Crm, lent: Sequence[Crm], found: Mappin
 def _table(sheet: Sheet, table: str, crm: Crm, lent: Sequence[Crm], tables: Mapping[str, TableFiles]) -> TableFiles | None:
     """The file as a table, with the columns that have to be mapped; null where a required column is nowhere."""
     contract = EXPORTED[table]
-    header = Folded.of(sheet.header)
-    part = part_fitting(header, crm, table)
-    known = claimed(header, crm, table)
-    found = _clarified(sheet, table, crm.of_part(table, part))
-    given = {*crm.constants.get(table, {}), *part.constants, *part.links, *([part.dated_by_file] if part.dated_by_file else [])}
-    given |= {part.wide.label, part.wide.value} if part.wide else set()
+    places = HeaderPlaces.of(sheet.header)
+    part = part_of(places, table, crm)
+    known = claimed(places, crm, table)
+    found = _clarified(sheet, places, table, crm.of_part(table, part))
+    given = given_columns(places, crm, table, part)
     known |= {f.column: (f.position,) for f in found}
     words = by_words(sheet, table, crm, known, lent)
     is_named_id = False
@@ -139,10 +139,10 @@ def _table(sheet: Sheet, table: str, crm: Crm, lent: Sequence[Crm], tables: Mapp
     return TableFiles(table, (sheet,), {f.column: sheet.header[f.position] for f in found}, {f.column: f.evidence for f in found}, positions, is_named_id)
 
 
-def _clarified(sheet: Sheet, table: str, crm: Crm) -> list[Found]:
-    """Of columns that several headers claim, the header that is filled most."""
-    unclear = unclear_columns(sheet.header, EXPORTED[table], crm)
-    return [Found(column, chosen(sheet, places), "filled more than the other header of that name") for column, places in unclear.items()]
+def _clarified(sheet: Sheet, places: HeaderPlaces, table: str, crm: Crm) -> list[Found]:
+    """Of columns that several headers claim without an order of preference, the header that is filled most."""
+    unclear = {column: [p for claim in claims for p in claim] for column, claims in column_claims(places, EXPORTED[table], crm).items() if len(claims) > 1}
+    return [Found(column, chosen(sheet, positions), "filled more than the other header of that name") for column, positions in unclear.items()]
 
 
 def _repaired(sheet: Sheet, table: str, column: str, known: Mapping[str, Sequence[int]], tables: Mapping[str, TableFiles]) -> Found | None:
@@ -218,7 +218,7 @@ def _add_stage_rows(tables: dict[str, TableFiles], crm: Crm) -> None:
     if fields is None or "stage_history" in tables:
         return
     sheet = fields.sheets[0]
-    part = part_fitting(Folded.of(sheet.header), crm, "stage_history")
+    part = part_of(HeaderPlaces.of(sheet.header), "stage_history", crm)
     for spellings, values in part.only.items():
         place = find_header(sheet.header, (spellings,))
         told = pa.array([v.lower() for v in values])

@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.exports.crm.declaration import Crm, Part, spelled
-from assets.exports.headers import fold, take_apart
+from assets.exports.headers import HeaderPlaces, column_claims, fold, spellings_of
 from assets.exports.proposing.sheets import Sheet
 from assets.exports.proposing.vocabulary import COLUMN_WORDS, TABLE_WORDS, plain
+from assets.exports.shaping import part_of
 from quality.tables import EXPORTED
 from quality.tables.columns import key_columns
 
@@ -48,59 +49,35 @@ class Fit:
     score: float
 
 
-@dataclass(frozen=True)
-class Folded:
-    """The headers of a file as they are compared: position by folded name, units taken off."""
-
-    places: Mapping[str, int]
-
-    @classmethod
-    def of(cls, header: Sequence[str]) -> "Folded":
-        """The folded headers; of two that fold alike the first."""
-        places: dict[str, int] = {}
-        for folding in (fold, lambda name: fold(take_apart(name).base)):
-            for position, name in enumerate(header):
-                if name.strip():
-                    places.setdefault(folding(name), position)
-        return cls(places)
-
-    def positions(self, spellings: Iterable[str]) -> tuple[int, ...]:
-        """The positions of the headers among ``spellings``, in the order of these."""
-        return tuple(dict.fromkeys(self.places[fold(s)] for s in spellings if fold(s) in self.places))
-
-
-def part_fitting(folded: Folded, crm: Crm, table: str) -> Part:
-    """The part of the table's declaration that holds for a file with these headers."""
-    parts = crm.parts.get(table, ())
-    return next((p for p in parts if all(folded.positions((s,) if isinstance(s, str) else s) for s in p.when)), Part())
-
-
-def claimed(folded: Folded, crm: Crm, table: str) -> dict[str, tuple[int, ...]]:
-    """Canonical column: the positions of the headers that the declaration or its own name gives it."""
-    own = crm.of_part(table, part_fitting(folded, crm, table))
-    names = own.headers.get(table, {})
-    taken = own.taken.get(table, ())
+def claimed(places: HeaderPlaces, crm: Crm, table: str) -> dict[str, tuple[int, ...]]:
+    """Canonical column: the positions of its headers by the declaration, those that it is read from first, then others that would do."""
+    contract, own = EXPORTED[table], crm.of_part(table, part_of(places, table, crm))
     found = {}
-    for column in EXPORTED[table].columns:
-        spellings = [*spelled(names.get(column.name, ())), *([] if column.name in taken else [column.name])]
-        if positions := folded.positions(spellings):
-            found[column.name] = positions
+    for column, claims in column_claims(places, contract, own).items():
+        others = (claim for header in spelled(spellings_of(contract, column, own)) for claim in places.claims((header,)))
+        found[column] = tuple(dict.fromkeys(position for claim in (*claims, *others) for position in claim))
     return found
+
+
+def given_columns(places: HeaderPlaces, crm: Crm, table: str, part: Part) -> set[str]:
+    """The columns that the declaration fills without a header of their own."""
+    has_wide = part.wide is not None and any(places.first((spellings,)) is not None for spellings in part.wide.headers)
+    wide = {part.wide.label, part.wide.value} if has_wide else set()
+    return {*crm.constants.get(table, {}), *part.constants, *part.links, *([part.dated_by_file] if part.dated_by_file else []), *wide}
 
 
 def fits(sheet: Sheet, crm: Crm) -> list[Fit]:
     """The file as every table of the CRM that claims any of its headers, the best first."""
-    folded = Folded.of(sheet.header)
-    by_table = {table: claimed(folded, crm, table) for table in EXPORTED}
+    places = HeaderPlaces.of(sheet.header)
+    by_table = {table: claimed(places, crm, table) for table in EXPORTED}
     tables_of = Counter(position for columns in by_table.values() for position in {p for positions in columns.values() for p in positions[:1]})
     named = named_table(sheet)
     found = []
     for table, columns in by_table.items():
         if not columns:
             continue
-        part = part_fitting(folded, crm, table)
-        given = {*columns, *crm.constants.get(table, {}), *part.constants, *part.links, *([part.dated_by_file] if part.dated_by_file else [])}
-        given |= {part.wide.label, part.wide.value} if part.wide and _has_wide(folded, part) else set()
+        part = part_of(places, table, crm)
+        given = {*columns, *given_columns(places, crm, table, part)}
         missing = tuple(c.name for c in EXPORTED[table].columns if not c.nullable and c.name not in given)
         headers = {positions[0] for positions in columns.values()}
         score = sum(1 / tables_of[p] for p in headers) + (_NAMED if table == named else 0.0) - _MISSING * len(missing)
@@ -191,10 +168,6 @@ def named_table(sheet: Sheet) -> str | None:
 def _tells(header: str, column: str) -> bool:
     """True where a header is more than a plain word or Leadline's own name."""
     return fold(header) != fold(column) and plain(header) not in _PLAIN
-
-
-def _has_wide(folded: Folded, part: Part) -> bool:
-    return any(folded.positions(spellings) for spellings in part.wide.headers)
 
 
 def _repetition(sheet: Sheet, table: str, columns: Mapping[str, tuple[int, ...]]) -> float:

@@ -6,15 +6,15 @@ A field that is filled when a deal closes tells nothing of open deals, and a for
 proposed neither as a segment nor as immutable, and said so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.settings import FIELDS_WITHOUT_HISTORY
+from models.settings import FIELDS_WITHOUT_HISTORY, SEGMENT_FIELDS
 
-FIELDS = ("opportunity_type", "source", "industry", "product", "region")
+FIELDS = tuple(field for field in SEGMENT_FIELDS if field in FIELDS_WITHOUT_HISTORY)
 """Fields of opportunities that a company may split by, beside pipeline, team, owner and amount band."""
 
 _FILLED = 0.5
@@ -22,7 +22,6 @@ _GAP = 0.2
 _LEAST_DEALS = 10
 _MEMBERS = range(2, 41)
 _OWNERS = range(2, 201)
-_NEVER_IMMUTABLE = ("owner_id", "amount", "expected_close_date", "forecast_category")
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def splits_of(opportunities: pa.Table, is_open: pa.ChunkedArray, owners: pa.Tabl
             segments[field] = f"{fill.members} values, filled on {fill.open_share:.0%} of open and {fill.closed_share:.0%} of closed deals"
         elif field in FIELDS:
             refused[field] = _why_not(fill)
-        if fill.is_filled and field in FIELDS_WITHOUT_HISTORY and field not in _NEVER_IMMUTABLE and not (changes or {}).get(field):
+        if fill.is_filled and not (changes or {}).get(field):
             immutable[field] = "no change of it in the history of fields" if changes else "no history shows a change of it"
     teams = owners is not None and owners.num_rows > 0 and pc.count_distinct(owners["team"]).as_py() in _MEMBERS
     if teams:
@@ -120,17 +119,6 @@ def changed_fields(field_history: pa.Table | None) -> dict[str, int] | None:
     if field_history is None or not field_history.num_rows:
         return None
     return {row["values"]: row["counts"] for row in pc.value_counts(field_history["field"].drop_null()).to_pylist()}
-
-
-def date_names(headers: Iterable[str], stages: Iterable[str]) -> dict[str, str]:
-    """Stage: the header of a date that is called like it, such as engage_date for Engaging."""
-    found = {}
-    for stage in stages:
-        stem = "".join(c for c in stage.lower() if c.isalpha())[:5]
-        named = [h for h in headers if len(stem) == 5 and h.lower().startswith(stem)]
-        if len(named) == 1:
-            found[stage] = named[0]
-    return found
 
 
 def _why_not(fill: Fill) -> str:

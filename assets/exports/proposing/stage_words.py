@@ -36,7 +36,7 @@ _LONGEST_KEY = 40
 def ranked(stages: Iterable[str]) -> tuple[tuple[str, ...], int]:
     """The stages by what their names tell, unknown ones last as they came, and how many names tell a place."""
     stages = list(stages)
-    ranks = {stage: _known(stage)[0] if _known(stage) else None for stage in stages}
+    ranks = {stage: _rank(stage) for stage in stages}
     ordered = sorted(stages, key=lambda stage: (ranks[stage] is None, ranks[stage] or 0, _first_known(stage), stages.index(stage)))
     return tuple(ordered), sum(rank is not None for rank in ranks.values())
 
@@ -66,11 +66,10 @@ def _named(stage: str) -> tuple[str, str, str] | None:
     return next(((key, en, zh) for _, key, en, zh, pattern in _RANKED if words in (en, zh) or re.fullmatch(pattern, words)), None)
 
 
-def _known(stage: str) -> tuple[int, str, str, str] | None:
-    """Rank, key and names of the first common stage that the name tells of; the latest where it tells of several."""
+def _rank(stage: str) -> int | None:
+    """The place in a funnel that the name tells of; the latest where it tells of several."""
     words = re.sub(r"[_\W]+", " ", stage.lower())
-    matches = [(rank, key, en, zh) for rank, key, en, zh, pattern in _RANKED if re.search(pattern, words)]
-    return max(matches, default=None)
+    return max((rank for rank, _, _, _, pattern in _RANKED if re.search(pattern, words)), default=None)
 
 
 def _first_known(stage: str) -> int:

@@ -14,13 +14,11 @@ import pyarrow.compute as pc
 from assets.exports.crm.declaration import Crm
 from assets.exports.proposing.assigning import TableFiles
 from assets.exports.proposing.vocabulary import NOTHING
-from assets.exports.questions import DECIMAL_COMMA, WRITTEN_DAY, declared_forms, is_serial
+from assets.exports.questions import DECIMAL_COMMA, WRITTEN_DAY, declared_forms, is_serial, order_proofs
 from assets.exports.settings import EXCEL_SERIAL
 from quality.tables import EXPORTED
 
-_HIGHEST_MONTH = 12
 _COMMAS = 0.05
-_NUMBERS = r"^(?P<first>\d{1,2})[/. -](?P<second>\d{1,2})[/. -]"
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,7 @@ def _order(table: str, days: Sequence[tuple[str, pa.ChunkedArray]]) -> DateOrder
             continue
         count += len(unclear)
         shapes.append(unclear.unique())
-        numbers = pc.extract_regex(unclear, _NUMBERS)
-        first, second = (numbers.field(name).cast(pa.int32()) for name in ("first", "second"))
-        for order, proves in (("day", pc.greater(first, _HIGHEST_MONTH)), ("month", pc.greater(second, _HIGHEST_MONTH))):
+        for order, proves in zip(("day", "month"), order_proofs(unclear), strict=True):
             at = pc.index(proves, True).as_py()
             if at >= 0 and found[order] is None:
                 found[order] = f"{unclear[at].as_py()} ({place})"

@@ -81,6 +81,7 @@ def test_closing_is_the_next_opening(tmp_path, history):
         assert (wide["closing"].to_numpy()[:-1] == wide["opening"].to_numpy()[1:]).all()
 
 
+@pytest.mark.slow
 @QUICK
 @given(histories)
 def test_members_add_up_to_the_company(tmp_path, history):

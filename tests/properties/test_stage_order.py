@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +42,7 @@ def test_the_order_is_recovered_from_histories_with_regressions_and_skips(names,
     assert found.forward > found.total / 2
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(list("abcde")), st.integers(0, 2**31))
 def test_the_order_does_not_depend_on_the_order_of_rows(stages, seed):

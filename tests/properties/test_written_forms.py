@@ -39,6 +39,7 @@ def values(connection, unit: str, given_: list[str], of: ValueForms, **context) 
     return [row[0] for row in connection.execute(f"SELECT {value_sql(unit, 't', of, ValueContext(**context))} FROM given").fetchall()]
 
 
+@pytest.mark.slow
 @FEW
 @given(amounts=st.lists(_amounts, min_size=1, max_size=50))
 def test_an_amount_comes_back_from_every_way_of_writing_it(connection, amounts):

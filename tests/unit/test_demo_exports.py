@@ -275,6 +275,7 @@ def test_every_row_is_judged_as_the_list_says(written, tmp_path):
         assert set(planted["codes"]) <= set(row["_reasons"]), planted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_equal_arguments_give_equal_bytes(tmp_path, form):
     for name in ("first", "again"):

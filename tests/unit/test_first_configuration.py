@@ -206,6 +206,7 @@ def test_rows_that_would_stop_the_run_are_asked_about_and_listed(tmp_path):
     assert made.proposal.verdicts["stage_history"].rejected == 0
 
 
+@pytest.mark.slow
 def test_old_versions_of_rows_stop_no_run_and_are_not_asked_about(tmp_path):
     """Of dated exports the newest counts, as in the run: what it mends is nobody's to answer for, and what it breaks is not outweighed by the others."""
     header, *rows = exports(38)["deals.csv"].splitlines()
@@ -280,6 +281,7 @@ def test_check_says_what_each_choice_does(folder, tmp_path):
     assert not [value for value in PERSONAL if value in told]
 
 
+@pytest.mark.slow
 def test_check_says_what_each_choice_does_in_the_companys_language(folder, tmp_path):
     out = tmp_path / "leadline.yaml"
     write(folder, {"deals.csv": exports()["deals.csv"].replace("2024-01-01", "soon")})

@@ -78,6 +78,7 @@ def test_newborn_by_a_day_shrinks_with_later_creation():
     assert np.all(np.diff(by_end) <= 1e-12)
 
 
+@pytest.mark.slow
 def test_a_fall_of_the_win_rate_is_found_within_two_months():
     steady, fallen = Funnel(), Funnel(drop_day=1100 - 61, drop=0.5)
     _, before = _fitted(steady, deals=12_000)

@@ -243,6 +243,7 @@ def _funnel(rng: np.random.Generator, members: tuple) -> dict[str, pd.DataFrame]
         won=np.where(position == 3, advanced, 0),
         lost=lost,
         closing=opening + entered - advanced - lost - np.where(position == 3, advanced, 0),
+        closing_paused=pd.array(np.where(position == 1, 2, 0), dtype="Int64"),
         closing_amount=opening * 280_000.0,
         template_conversion=rate,
     )

@@ -6,10 +6,28 @@
 -- period is the stock at the start of its first slot, its closing the stock at the end of its last. Hence the identity
 -- of every row, and closing = next opening. Nothing is known after the as-of date, so that the partial period closes
 -- with the as-of date. A row left out is a period without stock and without movement.
+--
+-- Paused deals stay in their stage and are counted apart only where the period reaches the as-of date: until when a deal
+-- was paused at an earlier period's end is not known from what its row says now.
 WITH reported AS (
-    SELECT period_kind, period_start, CAST(period_end + INTERVAL 1 DAY AS DATE) AS next_start, is_partial
-    FROM calendar
-    WHERE is_reported
+    SELECT
+        c.period_kind,
+        c.period_start,
+        CAST(c.period_end + INTERVAL 1 DAY AS DATE) AS next_start,
+        c.is_partial,
+        c.period_end >= p.as_of AS is_current
+    FROM calendar AS c
+    CROSS JOIN parameters AS p
+    WHERE c.is_reported
+),
+paused AS (
+    SELECT m.dimension, m.member, v.stage, COUNT(*) AS deals
+    FROM stage_visits AS v
+    INNER JOIN opportunities AS o ON v.opportunity_id = o.opportunity_id
+    INNER JOIN opportunity_segments AS m ON v.opportunity_id = m.opportunity_id
+    CROSS JOIN parameters AS p
+    WHERE v.exited_at IS NULL AND o.paused_until > p.as_of
+    GROUP BY m.dimension, m.member, v.stage
 ),
 slots AS (
     SELECT
@@ -30,6 +48,7 @@ periods AS (
         r.period_kind,
         r.period_start,
         r.is_partial,
+        r.is_current,
         s.slot,
         MAX(s.slot) OVER (PARTITION BY r.period_kind, r.period_start) AS last_slot
     FROM reported AS r
@@ -126,10 +145,11 @@ flows AS (
         SUM(s.lost) AS lost,
         COALESCE(SUM(CASE WHEN s.slot = p.last_slot THEN s.stock END), 0) AS closing,
         COALESCE(SUM(CASE WHEN s.slot = p.last_slot THEN s.stock_amount END), 0) AS closing_amount,
-        p.is_partial
+        p.is_partial,
+        p.is_current
     FROM stocks AS s
     INNER JOIN periods AS p ON s.slot = p.slot
-    GROUP BY p.period_kind, p.period_start, p.is_partial, s.dimension, s.member, s.stage
+    GROUP BY p.period_kind, p.period_start, p.is_partial, p.is_current, s.dimension, s.member, s.stage
 ),
 balanced AS (
     SELECT
@@ -139,23 +159,25 @@ balanced AS (
     FROM flows
 )
 SELECT
-    period_kind,
-    period_start,
-    dimension,
-    member,
-    stage,
-    opening,
-    entered_new,
-    entered_advanced,
-    entered_regressed,
-    entered_reopened,
-    advanced,
-    regressed,
-    won,
-    lost,
-    closing,
-    closing_amount,
-    CAST(advanced + won AS DOUBLE) / NULLIF(opening + entries - lost, 0) AS template_conversion,
-    is_partial
-FROM balanced
-WHERE opening > 0 OR entries > 0
+    b.period_kind,
+    b.period_start,
+    b.dimension,
+    b.member,
+    b.stage,
+    b.opening,
+    b.entered_new,
+    b.entered_advanced,
+    b.entered_regressed,
+    b.entered_reopened,
+    b.advanced,
+    b.regressed,
+    b.won,
+    b.lost,
+    b.closing,
+    b.closing_amount,
+    CASE WHEN b.is_current THEN COALESCE(p.deals, 0) END AS closing_paused,
+    CAST(b.advanced + b.won AS DOUBLE) / NULLIF(b.opening + b.entries - b.lost, 0) AS template_conversion,
+    b.is_partial
+FROM balanced AS b
+LEFT JOIN paused AS p ON b.dimension = p.dimension AND b.member = p.member AND b.stage = p.stage
+WHERE b.opening > 0 OR b.entries > 0

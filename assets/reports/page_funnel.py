@@ -33,6 +33,7 @@ STAGE_BLANKS = {
     **dict.fromkeys(("visits", "completed", "median", "km", "p90", "mean", "overtime", "dwell_benchmark"), NONE),
     "dwell_class": "",
     **dict.fromkeys((f"flow_{name}" for name in FLOWS), NONE),
+    "closing_paused": NONE,
     "closing_amount": NONE,
     "template": NONE,
     "template_class": "",
@@ -161,6 +162,7 @@ def _written_dwell(d: pd.DataFrame, figures: Figures) -> pd.DataFrame:
 def _written_flow(f: pd.DataFrame, figures: Figures) -> pd.DataFrame:
     return _keys(f).assign(
         **{f"flow_{name}": f[name].map(figures.count) for name in FLOWS},
+        closing_paused=f["closing_paused"].map(figures.count),
         closing_amount=f["closing_amount"].map(figures.amount_cell),
         template=f["template_conversion"].map(figures.rate),
         template_class=_small(f["opening"] + f[list(ENTRIES)].sum(axis="columns") - f["lost"], figures),

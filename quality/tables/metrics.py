@@ -51,6 +51,7 @@ funnel_flow = table(
     column("lost", "count", "Left as lost, shelved and invalid included", required=True),
     column("closing", "count", "In the stage at the period's end (at the as-of date in the partial period)", required=True),
     column("closing_amount", "amount", "Amount of those at closing, as known then", required=True),
+    column("closing_paused", "count", "Of those at closing, paused beyond the as-of date; null where the period ended before it"),
     column("template_conversion", "ratio", "(advanced + won) ÷ (opening + entries − lost); null where that is zero"),
     column("is_partial", "flag", "The period is not over at the as-of date", required=True),
 )

@@ -3,6 +3,8 @@
 from datetime import date
 from itertools import chain
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tests.metric_frames import computed, core_tables, rows, stages_frame
@@ -75,3 +77,20 @@ def test_second_check_of_cohort_conversion(tmp_path):
     assert found["entered"].tolist() == list(reached[:5])
     for measure in ("conversion_observed", "conversion_filled", "conversion_eventual"):
         assert found[measure].tolist() == pytest.approx([0.6, 0.6, 0.5, 0.5, 0.6])
+
+
+def test_paused_deals_stay_in_the_stock_and_are_counted_apart(tmp_path):
+    """Three deals stand in a stage: one paused beyond the as-of date, one whose pause is over, one never paused.
+
+    What was paused at the end of April is not known from what a row says in May.
+    """
+    events = [(deal, "2025-04-10", "potential", 100) for deal in ("paused", "resumed", "plain")]
+    tables = core_tables(events, date(2025, 5, 20), stages_frame(STAGES), months=2)
+    deals = tables["opportunities"]
+    until = {"paused": date(2025, 5, 21), "resumed": date(2025, 5, 20), "plain": None}
+    paused = pa.array([until[deal] for deal in deals["opportunity_id"].to_pylist()], deals.schema.field("paused_until").type)
+    tables["opportunities"] = deals.set_column(deals.column_names.index("paused_until"), deals.schema.field("paused_until"), paused)
+    flow = computed(tables, tmp_path)["funnel_flow"]
+    current, past = (rows(flow, "month", start).loc["potential"] for start in ("2025-05-01", "2025-04-01"))
+    assert (current["closing"], current["closing_paused"]) == (3, 1)
+    assert past["closing"] == 3 and pd.isna(past["closing_paused"])

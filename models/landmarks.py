@@ -59,7 +59,7 @@ def open_deals(history: DealHistory, day: int) -> OpenDeals:
     """
     if day > history.known_day:
         raise ValueError(f"open deals of {day_date(day)} asked for, but facts are known up to {day_date(history.known_day)} only")
-    stay = _stays_in_force(history, day)
+    stay = stays_in_force(history, day)
     deal = history.stay_deal[stay]
     stage = history.stay_stage[stay]
     unknown = stage == UNKNOWN_STAGE
@@ -79,7 +79,7 @@ def open_deals(history: DealHistory, day: int) -> OpenDeals:
     )
 
 
-def _stays_in_force(history: DealHistory, day: int) -> np.ndarray:
+def stays_in_force(history: DealHistory, day: int) -> np.ndarray:
     stay = np.flatnonzero((history.entered_day <= day) & (day < history.exited_day))
     # Where stays of a deal overlap, the later one is its state.
     return stay[np.diff(history.stay_deal[stay], append=-1) != 0]
@@ -116,7 +116,7 @@ def landmark_counts(history: DealHistory, months: int) -> LandmarkCounts:
     won = np.zeros((len(days), rows, lags), dtype=np.int32)
     lost = np.zeros_like(won)
     for i, day in enumerate(days):
-        stay = _stays_in_force(history, day)
+        stay = stays_in_force(history, day)
         stage = history.stay_stage[stay].astype(np.int64)
         row = np.where(stage == UNKNOWN_STAGE, n_stages, stage)
         is_open[i] = np.bincount(row, minlength=rows)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from models.amounts import expect_amounts, fit_amounts
 from models.baselines import OpenPipeline, forecast_baselines
+from models.deal_changes import DealChanges
 from models.deal_history import DealHistory, day_date
 from models.landmarks import OpenDeals
 from models.levels import Intervals, Members
@@ -32,7 +33,7 @@ SHORT_CYCLE_DAYS = 45.0
 
 @dataclass(frozen=True)
 class CompanyRecord:
-    """Everything a forecast reads, deal by deal in the order of ``history.opportunity_id``.
+    """Everything a forecast reads, deal by deal in the order of ``history.opportunity_id``; ``changes`` is what features read.
 
     ``created_on`` and ``closed_on`` are datetime64[D] (NaT: unknown, open), ``owner_id`` and ``amount`` the newest
     known ones. ``episode_*`` are the states through time: deal, first instant, first instant after, amount, expected
@@ -42,6 +43,7 @@ class CompanyRecord:
     """
 
     history: DealHistory
+    changes: DealChanges
     members: Members
     created_on: np.ndarray
     closed_on: np.ndarray
@@ -141,7 +143,7 @@ def rounded(result: WinProbabilities) -> tuple[np.ndarray, np.ndarray]:
 
 def newborn_win_curve(models: FittedModels, method: str, lags: int) -> np.ndarray:
     """P(won by lag day | created), lags 0 … ``lags``, of deals not yet created, by the method or, where it has none of its own, by rates."""
-    if models.semi_markov is not None and method in ("semi_markov", "closing_time"):
+    if models.semi_markov is not None and method not in ("base_rate", "stage_rates"):
         return models.semi_markov.newborn_curve(lags)
     return models.rates.newborn_won_by_lag(lags)
 

@@ -10,7 +10,7 @@ fitted on aggregated cells, recent slots weighing more. Hazards are then multipl
 Method: docs/forecasting.md; a multi-state model with competing risks in discrete time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -20,6 +20,7 @@ from sklearn.linear_model import PoissonRegressor
 
 from models.deal_history import CAUSES, LOST, REGRESSED, WON
 from models.exposure import AGE_EDGES_DAYS, OLDEST_AGE_DAYS, POSITIONS, Exposure, quarter_positions
+from models.threads import in_threads
 
 AVERAGE_POSITION = POSITIONS
 """Index of the hazards averaged over the quarter, after those of its places."""
@@ -103,17 +104,41 @@ class SemiMarkov:
     def _positions(self, end_day: int) -> np.ndarray:
         return quarter_positions(np.arange(self.origin_day + 1, end_day + 1), self.fiscal_year_start_month)
 
-    def _induct(self, places: np.ndarray, oldest: int) -> tuple[np.ndarray, np.ndarray]:
+    def landmark_tables(self, boundaries: np.ndarray, origin_day: int, lags: int) -> tuple[np.ndarray, np.ndarray]:
+        """P(won) and P(lost) by a half-month's end from each state at the ``lags`` ends before it.
+
+        ``boundaries`` are the ends of successive half-months (day numbers). A fiscal quarter has six: those of the newest whole
+        quarters up to ``origin_day`` stand for all. Returns ends (6) × lags × outcomes × stages × groups × ages, by the
+        hazards before drift was corrected (they are what past landmarks saw on the whole), and which of the six each boundary is.
+        """
+        months = boundaries.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        is_month_end = (boundaries + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) != months
+        kind = 2 * ((months % 12 + 1 - self.fiscal_year_start_month) % 3) + is_month_end
+        before_drift = replace(self, hazard=self.hazard / np.maximum(self.drift, 1e-9)[:, None, :, None, None])
+
+        def walked(one: int) -> np.ndarray:
+            ends = np.flatnonzero((kind == one) & (np.arange(len(boundaries)) >= lags) & (boundaries <= origin_day))
+            end = ends[-1] if len(ends) else np.flatnonzero((kind == one) & (np.arange(len(boundaries)) >= lags))[0]
+            starts = boundaries[end - lags : end][::-1]
+            days = np.arange(starts[-1] + 1, boundaries[end] + 1)
+            passed = tuple(int(d) for d in boundaries[end] - starts)
+            return np.stack(before_drift._induct(quarter_positions(days, self.fiscal_year_start_month), OLDEST_AGE_DAYS, passed)[2])
+
+        return np.stack(in_threads(walked, range(6))), kind
+
+    def _induct(self, places: np.ndarray, oldest: int, passed: tuple[int, ...] = ()) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Walk back from the last day to the origin; ``places`` has the quarter place of each day after it.
 
-        Returns the values at the origin (outcomes × stages × groups × ages up to ``oldest``) and, per day, the values of
-        entering each stage on that day (days × outcomes × stages × groups). On the way values are ages × outcomes ×
-        stages × groups, so that growing a day older is reading the row above.
+        Returns the values at the origin (outcomes × stages × groups × ages up to ``oldest``), per day, the values of
+        entering each stage on that day (days × outcomes × stages × groups), and the values after the walk had
+        ``passed`` so many days. On the way values are ages × outcomes × stages × groups, so that growing a day older
+        is reading the row above.
         """
         _, _, n_stages, n_groups, _ = self.hazard.shape
         values = np.zeros((oldest + 1, 2, n_stages, n_groups))
         next_values = np.empty_like(values)
         entering = np.zeros((len(places), 2, n_stages, n_groups))
+        kept = []
         # A deal of age a leaves by the hazards of age a + 1, the day it is about to live.
         bins = np.minimum(np.searchsorted(_NEXT_BIN, np.arange(len(AGE_EDGES_DAYS) + 1)), oldest + 1)
         for day in range(len(places) - 1, -1, -1):
@@ -126,7 +151,9 @@ class SemiMarkov:
             for age_bin, (first, beyond) in enumerate(pairwise(bins)):
                 next_values[first:beyond] += by_bin[age_bin]
             values, next_values = next_values, values
-        return values.transpose(1, 2, 3, 0), entering
+            if len(places) - day in passed:
+                kept.append(values.transpose(1, 2, 3, 0).copy())
+        return values.transpose(1, 2, 3, 0), entering, kept
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,33 @@ Methods, from the least to the most that they read of a deal:
 - ``closing_time``: stage, age and group tell *when* it closes; *which* deals win is the company's rate for all.
 - ``stage_rates``: the stage.
 - ``semi_markov``: stage, age in stage, group and calendar.
+- ``hazard``: the same, each deal's hazards corrected by its features (models/hazard.py).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from models.deal_changes import DealChanges
 from models.deal_history import DealHistory
+from models.deal_states import HALF_MONTHS_AHEAD, TrainingStates, next_half_months, states_of, training_states
 from models.exposure import AGE_EDGES_DAYS, OLDEST_AGE_DAYS, Exposure, count_exposure
+from models.features import Design, design
+from models.hazard import HazardCorrection, corrected_curves, fit_hazard_correction, shares_of
 from models.landmarks import EVER_DAYS, LandmarkCounts, OpenDeals, landmark_counts
 from models.semi_markov import SemiMarkov, fit_semi_markov
 from models.stage_rates import TRAILING_LANDMARKS, StageRates, fit_stage_rates
 from models.threads import in_threads
 
-METHODS = ("base_rate", "closing_time", "stage_rates", "semi_markov")
+METHODS = ("base_rate", "closing_time", "stage_rates", "semi_markov", "hazard")
 
 LEAST_CLOSED_DEALS = 60
 """Closed deals below which only the rates are candidates."""
+
+LEAST_CLOSED_FOR_FEATURES = 200
+"""Closed deals below which features are not learned from."""
+
+TRAINING_MONTHS = 24
 
 TIMING_GRID_DAYS = np.array([0, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 545, 730, EVER_DAYS])
 """Days after the origin between which the day of winning is interpolated."""
@@ -62,42 +72,68 @@ class WinProbabilities:
 
 @dataclass(frozen=True)
 class Counts:
-    """What all origins are fitted from: outcomes by landmark, days at risk by slot."""
+    """What all origins are fitted from: outcomes by landmark, days at risk by slot, and a sample of states with their features."""
 
+    history: DealHistory
+    changes: DealChanges
     landmarks: LandmarkCounts
     exposure: Exposure
+    training: TrainingStates
+    columns: Design
 
 
 @dataclass(frozen=True)
 class FittedModels:
-    """The models as known at ``origin_day``; ``semi_markov`` is None where too few deals had closed."""
+    """The models as known at ``origin_day``; ``semi_markov`` and ``correction`` are None where too few deals had closed."""
 
     origin_day: int
+    fiscal_year_start_month: int
+    history: DealHistory
+    changes: DealChanges
     rates: StageRates
     semi_markov: SemiMarkov | None
+    correction: HazardCorrection | None
 
     @property
     def methods(self) -> tuple[str, ...]:
         """Methods that can be applied."""
-        return METHODS if self.semi_markov is not None else ("base_rate", "stage_rates")
+        if self.semi_markov is None:
+            return ("base_rate", "stage_rates")
+        return METHODS if self.correction is not None else tuple(m for m in METHODS if m != "hazard")
 
 
-def count_history(history: DealHistory, origins: int, fiscal_year_start_month: int = 1, training_months: int = 36) -> Counts:
-    """Count once what the fits at the as-of day and at the last ``origins`` month ends need."""
+def count_history(
+    history: DealHistory, origins: int, fiscal_year_start_month: int = 1, training_months: int = 36, changes: DealChanges | None = None
+) -> Counts:
+    """Count once what the fits at the as-of day and at the last ``origins`` month ends need.
+
+    Without ``changes`` the features are those of stages and ages alone.
+    """
+    changes = DealChanges.none() if changes is None else changes
+    training = training_states(history, changes, TRAINING_MONTHS + origins, fiscal_year_start_month)
     return Counts(
+        history=history,
+        changes=changes,
         landmarks=landmark_counts(history, TRAILING_LANDMARKS + origins),
         exposure=count_exposure(history, training_months + origins, fiscal_year_start_month),
+        training=training,
+        columns=design(training.states),
     )
 
 
 def fit_models(counts: Counts, origin_day: int, half_life_days: float, prior_deals: float, drift_prior_events: float) -> FittedModels:
     """Fit every model on what was known at ``origin_day`` (the as-of day or a month's end)."""
-    known = counts.exposure.slots_known_at(origin_day)
-    enough = counts.exposure.closed[:known].sum() >= LEAST_CLOSED_DEALS
+    closed = counts.exposure.closed[: counts.exposure.slots_known_at(origin_day)].sum()
+    semi_markov = fit_semi_markov(counts.exposure, origin_day, half_life_days, drift_prior_events) if closed >= LEAST_CLOSED_DEALS else None
+    learns = semi_markov is not None and closed >= LEAST_CLOSED_FOR_FEATURES
     return FittedModels(
         origin_day=origin_day,
+        fiscal_year_start_month=counts.exposure.fiscal_year_start_month,
+        history=counts.history,
+        changes=counts.changes,
         rates=fit_stage_rates(counts.landmarks, origin_day, half_life_days, prior_deals),
-        semi_markov=fit_semi_markov(counts.exposure, origin_day, half_life_days, drift_prior_events) if enough else None,
+        semi_markov=semi_markov,
+        correction=fit_hazard_correction(semi_markov, counts.training, counts.columns, origin_day) if learns else None,
     )
 
 
@@ -111,7 +147,9 @@ def win_probabilities(
     """
     methods = models.methods if methods is None else methods
     horizons = np.asarray(horizon_days, dtype=np.int64)
-    lags = np.unique(horizons if horizons_only else np.concatenate([horizons, TIMING_GRID_DAYS]))
+    half_months = next_half_months(models.origin_day, HALF_MONTHS_AHEAD) - models.origin_day
+    asked = [horizons] if horizons_only else [horizons, TIMING_GRID_DAYS]
+    lags = np.unique(np.concatenate([*asked, half_months] if models.correction is not None and "hazard" in methods else asked))
     states = _states(deals)
     results = {}
     if "base_rate" in methods:
@@ -120,8 +158,11 @@ def win_probabilities(
     if "stage_rates" in methods:
         row = np.where(states.stage < 0, models.rates.base_row, states.stage)
         results["stage_rates"] = _by_rates("stage_rates", models.rates, states, row, lags, horizons)
-    if models.semi_markov is not None and {"closing_time", "semi_markov"} & set(methods):
-        results.update(_by_semi_markov(models, states, lags, horizons))
+    if models.semi_markov is not None and {"closing_time", "semi_markov", "hazard"} & set(methods):
+        curves = _semi_markov_curves(models, states, lags)
+        results.update(_by_semi_markov(models, states, lags, horizons, curves))
+        if models.correction is not None and "hazard" in methods:
+            results["hazard"] = _by_hazard(models, deals, states, lags, half_months, horizons, curves, results["semi_markov"])
     return {method: results[method] for method in METHODS if method in results and method in methods}
 
 
@@ -155,22 +196,28 @@ def _by_rates(method, rates, states, row, lags, horizons) -> WinProbabilities:
     return _result(method, states, lags, horizons, won[row], lost[row], rates.won_ever[row], steps, base, factors)
 
 
-def _by_semi_markov(models, states, lags, horizons) -> dict[str, WinProbabilities]:
+def _semi_markov_curves(models, states, lags) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """P(won by) and P(lost by) (states × lags); then by lag the tables of all states and their means over age bins."""
     model, rates = models.semi_markov, models.rates
     tables = np.stack(in_threads(model.won_and_lost_by, (model.origin_day + lags).tolist()))
     by_age = _bin_means(tables)
     mix = model.age_mix + 1e-9
     over_ages = np.einsum("hxsgk,sk->hxsg", by_age, mix.sum(1) / mix.sum((1, 2))[:, None])
     base_won, base_lost = rates.by(lags)
-    base_row = rates.base_row
 
     stage, group, age = np.maximum(states.stage, 0), states.group, np.maximum(states.age_days, 0)
     won_lost = tables[:, :, stage, group, age]
     without_age = states.age_days < 0
     won_lost[:, :, without_age] = over_ages[:, :, stage[without_age], group[without_age]]
     unknown = states.stage < 0
-    won_lost[:, :, unknown] = np.stack([base_won[base_row], base_lost[base_row]], axis=1)[:, :, None]
-    won, lost = won_lost[:, 0].T, won_lost[:, 1].T
+    won_lost[:, :, unknown] = np.stack([base_won[rates.base_row], base_lost[rates.base_row]], axis=1)[:, :, None]
+    return won_lost[:, 0].T, won_lost[:, 1].T, tables, by_age
+
+
+def _by_semi_markov(models, states, lags, horizons, curves) -> dict[str, WinProbabilities]:
+    won, lost, tables, by_age = curves
+    rates, base_row = models.rates, models.rates.base_row
+    stage, age, without_age = np.maximum(states.stage, 0), np.maximum(states.age_days, 0), states.age_days < 0
     base = _log_odds(rates.won_ever[base_row])
     share = rates.won_ever[base_row] / (rates.won_ever[base_row] + rates.lost_ever[base_row]) if rates.has_outcomes else 0.5
     closed = won + lost
@@ -181,11 +228,11 @@ def _by_semi_markov(models, states, lags, horizons) -> dict[str, WinProbabilitie
             "semi_markov": _result("semi_markov", states, lags, horizons, won, lost, *left_out, base, ()),
         }
     ever = int(np.searchsorted(lags, EVER_DAYS))
-    of_stage, of_age = _stage_and_age(tables[ever, 0], by_age[ever, 0], mix)
+    of_stage, of_age = _stage_and_age(tables[ever, 0], by_age[ever, 0], models.semi_markov.age_mix + 1e-9)
     stage_log_odds = _log_odds(of_stage)[stage]
     age_log_odds = np.where(without_age, stage_log_odds, _log_odds(of_age)[stage, age])
     steps = np.stack([stage_log_odds - base, age_log_odds - stage_log_odds, _log_odds(won[:, ever]) - age_log_odds], axis=1)
-    steps[unknown] = 0.0
+    steps[states.stage < 0] = 0.0
     factors = ("stage", "age_in_stage", "group")
     ever_won = share * closed[:, ever]
     closing = (_log_odds(ever_won) - base)[:, None]
@@ -194,6 +241,29 @@ def _by_semi_markov(models, states, lags, horizons) -> dict[str, WinProbabilitie
         "closing_time": _result("closing_time", states, lags, horizons, won_closing, lost_closing, ever_won, closing, base, ("closing",)),
         "semi_markov": _result("semi_markov", states, lags, horizons, won, lost, won[:, ever], steps, base, factors),
     }
+
+
+def _by_hazard(models, deals, states, lags, half_months, horizons, curves, uncorrected) -> WinProbabilities:
+    """The semi-Markov curves of each deal with its own factors; a deal of unknown stage keeps its own."""
+    of_deal = states.of_deal
+    own = states_of(models.history, models.changes, deals, models.fiscal_year_start_month)
+    won, lost, shifts = corrected_curves(models.correction, own, curves[0][of_deal], curves[1][of_deal], lags, half_months)
+    each = _States(deals, deals.stage, deals.group, deals.age_days, np.arange(len(deals)))
+    base = uncorrected.base_log_odds
+    if lags[-1] < EVER_DAYS:
+        return _result("hazard", each, lags, horizons, won, lost, *_not_asked(deals.stage), base, ())
+    ever = won[:, int(np.searchsorted(lags, EVER_DAYS))]
+    changed = (_log_odds(ever) - _log_odds(uncorrected.won_ever))[:, None]
+    codes = tuple(dict.fromkeys(models.correction.codes))
+    steps = np.concatenate([uncorrected.contributions, shares_of(changed, shifts)], axis=1)
+    return _result("hazard", each, lags, horizons, won, lost, ever, *_merged(steps, (*uncorrected.factors, *codes, "unexplained"), base))
+
+
+def _merged(steps: np.ndarray, factors: tuple[str, ...], base: float) -> tuple[np.ndarray, float, tuple[str, ...]]:
+    """Contributions of factors of the same code added up, in the order in which codes first appear."""
+    codes = tuple(dict.fromkeys(factors))
+    merged = np.stack([steps[:, [i for i, f in enumerate(factors) if f == code]].sum(axis=1) for code in codes], axis=1)
+    return merged, base, codes
 
 
 def _not_asked(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -45,13 +45,17 @@ def forecast(
     stage_visits: Parquet,
     episodes: Parquet,
     opportunity_segments: Parquet,
+    exported_activities: Parquet,
+    parameters: Parquet,
     stages: pd.DataFrame,
     calendar: pd.DataFrame,
     company: dg.ResourceParam[Configuration],
     engine: dg.ResourceParam[Engine],
     as_of: dg.ResourceParam[date],
 ) -> Iterator[dg.Output]:
-    record = company_record(opportunities, stage_visits, episodes, opportunity_segments, stages, company, engine, as_of)
+    record = company_record(
+        opportunities, stage_visits, episodes, opportunity_segments, exported_activities, parameters, stages, company, engine, as_of
+    )
     # Many small products: threads only wait for each other, and their number would show in the last digits.
     with threadpool_limits(limits=1):
         tables = forecast_tables(record, calendar, company, as_of)
@@ -63,7 +67,7 @@ def forecast(
 def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Configuration, as_of: date) -> dict[str, pd.DataFrame]:
     """Every table of this file, by name, without ``as_of``."""
     settings, today = company.forecast, day_number(as_of)
-    counts = count_history(record.history, settings.origins, company.fiscal_year_start_month)
+    counts = count_history(record.history, settings.origins, company.fiscal_year_start_month, changes=record.changes)
 
     @cache
     def fitted(day: int):

@@ -4,6 +4,7 @@ What belongs here: the queries that fetch what a forecast needs and their change
 any estimate.
 """
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -11,7 +12,8 @@ import pandas as pd
 
 from assets.exports.settings import Configuration
 from assets.query import Engine, Parquet, Query
-from models.deal_history import deal_groups, deal_history
+from models.deal_changes import DealChanges, is_overwritten
+from models.deal_history import NEVER, WON, DealHistory, deal_groups, deal_history
 from models.levels import Members, whole_days
 from models.outlook import CompanyRecord
 
@@ -33,9 +35,34 @@ FROM stage_visits WHERE course <> 'unknown' ORDER BY opportunity_id, visit_numbe
 
 EPISODES_SQL = """
 WITH numbered AS (SELECT opportunity_id, row_number() OVER (ORDER BY opportunity_id) - 1 AS deal FROM opportunities)
-SELECT n.deal, e.valid_from, e.valid_to, CAST(e.amount AS DOUBLE) AS amount, e.expected_close_date
+SELECT
+    n.deal, e.valid_from, e.valid_to, CAST(e.amount AS DOUBLE) AS amount, e.expected_close_date,
+    CASE WHEN e.owner_id IS NULL THEN -1 ELSE dense_rank() OVER (ORDER BY e.owner_id) - 1 END AS owner
 FROM episodes AS e JOIN numbered AS n ON n.opportunity_id = e.opportunity_id
 ORDER BY n.deal, e.valid_from
+"""
+
+TOUCHES_SQL = """
+WITH numbered AS (SELECT opportunity_id, row_number() OVER (ORDER BY opportunity_id) - 1 AS deal FROM opportunities)
+SELECT n.deal, CAST(a.happened_at AS DATE) AS day
+FROM exported_activities AS a JOIN numbered AS n ON n.opportunity_id = a.opportunity_id
+WHERE a._verdict = 'accepted' AND a.happened_at < (SELECT as_of_end FROM parameters)
+ORDER BY n.deal, day
+"""
+
+CHANGING_SQL = """
+-- Fields that were seen to change while a deal was open: those whose past is exported.
+SELECT
+    coalesce(bool_or(first_amount < last_amount), FALSE) AS amount,
+    coalesce(bool_or(first_date < last_date), FALSE) AS expected_close_date,
+    coalesce(bool_or(first_owner < last_owner), FALSE) AS owner_id
+FROM (
+    SELECT
+        min(amount) AS first_amount, max(amount) AS last_amount,
+        min(expected_close_date) AS first_date, max(expected_close_date) AS last_date,
+        min(owner_id) AS first_owner, max(owner_id) AS last_owner
+    FROM episodes WHERE status = 'open' GROUP BY opportunity_id
+) AS deals
 """
 
 SEGMENTS_SQL = """
@@ -58,18 +85,13 @@ GROUP BY e.opportunity_id, e.stage, o.closed_at, o.amount
 ORDER BY e.opportunity_id, e.stage
 """
 
-AMOUNTS_CHANGE_SQL = """
-SELECT EXISTS (
-    SELECT 1 FROM episodes AS e WHERE e.status = 'open' GROUP BY e.opportunity_id HAVING min(e.amount) < max(e.amount)
-) AS they_do
-"""
-
-
 def company_record(
     opportunities: Parquet,
     stage_visits: Parquet,
     episodes: Parquet,
     opportunity_segments: Parquet,
+    exported_activities: Parquet,
+    parameters: Parquet,
     stages: pd.DataFrame,
     company: Configuration,
     engine: Engine,
@@ -89,10 +111,16 @@ def company_record(
     ratios = ratios.assign(
         opportunity_id=pd.factorize(ratios["opportunity_id"])[0], stage=ratios["stage"].astype("category"), closed_on=ratios["closed_on"].dt.normalize()
     )
-    knows_amounts = "amount" in company.immutable_fields or bool(engine.arrow(Query(AMOUNTS_CHANGE_SQL, tables))["they_do"][0].as_py())
+    touches = engine.arrow(Query(TOUCHES_SQL, {"exported_activities": exported_activities, "parameters": parameters, "opportunities": opportunities})).to_pandas(
+        date_as_object=False
+    )
+    changing = engine.arrow(Query(CHANGING_SQL, tables)).to_pylist()[0]
+    knows_amounts = "amount" in company.immutable_fields or changing["amount"]
+    changes = deal_changes(states, touches, history, frozenset(field for field, seen in changing.items() if seen or field in company.immutable_fields))
     default = stages[stages["kind"] == "open"].set_index("stage")["default_probability"].astype(float)
     return CompanyRecord(
         history=history,
+        changes=changes,
         members=Members.of(segments, numbers),
         created_on=whole_days(deals["created_at"]),
         closed_on=whole_days(deals["closed_at"]),
@@ -114,3 +142,22 @@ def company_record(
 def covariates(company: Configuration) -> tuple[str, ...]:
     """Configured segments that were known at creation: the only ones that may explain an outcome."""
     return tuple(d for d in GROUP_DIMENSIONS if d in company.segments and d in company.immutable_fields)[:MOST_COVARIATES]
+
+
+def deal_changes(states: pd.DataFrame, touches: pd.DataFrame, history: DealHistory, known: frozenset[str]) -> DealChanges:
+    """Episodes and touches as arrays; ``known`` are the fields whose past is exported, of which an overwritten close date is none."""
+    close = whole_days(states["expected_close_date"])
+    changes = DealChanges(
+        deal=states["deal"].to_numpy(np.int64),
+        from_day=states["valid_from"].to_numpy("datetime64[D]").astype(np.int64),
+        amount=states["amount"].to_numpy(float),
+        close_day=np.where(np.isnat(close), NEVER, close.astype(np.int64)),
+        owner=states["owner"].to_numpy(np.int64),
+        touched_deal=touches["deal"].to_numpy(np.int64),
+        touched_day=touches["day"].to_numpy("datetime64[D]").astype(np.int64),
+        knows=known | {"activities"} if len(touches) else known,
+    )
+    closed = np.flatnonzero(history.cause >= WON)
+    if is_overwritten(changes, history.stay_deal[closed], history.exited_day[closed]):
+        return replace(changes, knows=changes.knows - {"expected_close_date"})
+    return changes

@@ -1,0 +1,188 @@
+"""Corrections of the semi-Markov hazards by everything else that is known of a deal: discrete-time competing risks.
+
+What belongs here: the rows of landmark × half-month that a correction is fitted on, the fit, and its application to open
+deals. What does not: the semi-Markov model itself (models/semi_markov.py) and the features (models/features.py).
+
+For each landmark and each of the six half-months after it that a deal enters open, the semi-Markov model expects so many wins
+and losses (its hazard of the half-month). A ridge Poisson regression finds by which factor they differ with the deal's
+features: exp(x β), with the expected number as exposure, so that with no evidence the factor is 1. Rows take part as soon as
+their half-month has passed, whether the deal has ended or not (Prentice and Gloeckler 1978, Biometrics 34; landmarking: van
+Houwelingen 2007, Scandinavian Journal of Statistics 34).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn import config_context
+from sklearn.linear_model import PoissonRegressor
+
+from models.deal_states import HALF_MONTHS_AHEAD, DealStates, TrainingStates
+from models.features import Design, design
+from models.semi_markov import SemiMarkov
+
+TRAINING_DAYS = 731
+LEAST_EXPECTED = 1e-5
+LARGEST_HAZARD = 0.98
+LARGEST_LOG_FACTOR = 4.0
+LARGEST_STRETCH = 3.0
+
+TAIL_SHARE = 0.5
+"""How much of a deal's correction still holds beyond the half-months that it was learned on."""
+
+EVENT_FREE_STRIDE = 4
+"""One in so many rows without an event is kept, with that weight."""
+
+EFFECT_SD = 0.15
+"""Prior standard deviation of the effect of one unit of a feature on the log hazard."""
+
+WON_CAUSE, LOST_CAUSE = range(2)
+
+
+@dataclass(frozen=True)
+class HazardCorrection:
+    """Log factors on the hazards of winning and losing in each half-month ahead.
+
+    ``coefficients`` is (won, lost) × design columns, ``by_half_month`` (won, lost) × `HALF_MONTHS_AHEAD`; ``codes`` names the
+    feature of each column; ``mean`` (columns) is the usual state, from which reasons are counted.
+    """
+
+    coefficients: np.ndarray
+    by_half_month: np.ndarray
+    codes: tuple[str, ...]
+    mean: np.ndarray
+
+
+def hazards_of(won: np.ndarray, lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hazards of winning and losing in each step, given open before it, from cumulative probabilities (… × steps)."""
+    open_before = np.maximum(1.0 - np.concatenate([np.zeros((*won.shape[:-1], 1)), (won + lost)[..., :-1]], axis=-1), 1e-9)
+    return np.diff(won, axis=-1, prepend=0.0) / open_before, np.diff(lost, axis=-1, prepend=0.0) / open_before
+
+
+def fit_hazard_correction(model: SemiMarkov, training: TrainingStates, columns: Design, origin_day: int) -> HazardCorrection:
+    """Fit on the landmarks of the two years before the origin and the half-months that had passed by it.
+
+    ``columns`` is the design of ``training.states``; ``model`` is the semi-Markov model of the same origin.
+    """
+    expected = _expected(model, training, origin_day)
+    steps = np.arange(1, HALF_MONTHS_AHEAD + 1)
+    ends = training.boundaries[np.minimum(training.landmark[:, None] + steps, len(training.boundaries) - 1)]
+    begins = np.concatenate([training.states.day[:, None], ends[:, :-1]], axis=1)
+    usable = (ends <= origin_day) & (training.outcome_day[:, None] > begins) & (training.states.day > origin_day - TRAINING_DAYS)[:, None]
+    ended = usable & (training.outcome_day[:, None] <= ends)
+    row, step = np.nonzero(usable)
+    event = ended[row, step]
+    kept = event | ((row + step) % EVENT_FREE_STRIDE == 0)
+    row, step, event = row[kept], step[kept], event[kept]
+    weight = training.weight[row] * np.where(event, 1.0, EVENT_FREE_STRIDE)
+    won = training.outcome_won[row]
+    x = np.concatenate([columns.values[row], (step[:, None] == np.arange(HALF_MONTHS_AHEAD)).astype(float)], axis=1)
+    coefficients = np.zeros((2, x.shape[1]))
+    for cause, happened in ((WON_CAUSE, event & won), (LOST_CAUSE, event & ~won)):
+        coefficients[cause] = _fit(x, happened.astype(float), expected[cause, row, step], weight)
+    deals = columns.values.shape[1]
+    mean = np.average(columns.values, axis=0, weights=training.weight) if len(training.weight) else np.zeros(deals)
+    return HazardCorrection(coefficients[:, :deals], coefficients[:, deals:], columns.codes, mean)
+
+
+def _fit(x: np.ndarray, happened: np.ndarray, expected: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    if happened.sum() < 1:
+        return np.zeros(x.shape[1])
+    exposure = np.maximum(expected, LEAST_EXPECTED)
+    # A deal is seen from up to six landmarks in each half-month: its evidence counts once.
+    scale = EFFECT_SD / np.sqrt(HALF_MONTHS_AHEAD)
+    total = (exposure * weight).sum()
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        model = PoissonRegressor(alpha=1.0 / total, solver="newton-cholesky", tol=1e-6, fit_intercept=False)
+        model.fit(x * scale, happened / exposure, sample_weight=exposure * weight)
+    return model.coef_ * scale
+
+
+def _expected(model: SemiMarkov, training: TrainingStates, origin_day: int) -> np.ndarray:
+    """Semi-Markov hazards (won, lost) × states × half-months ahead.
+
+    The walk back from the end of a half-month passes all landmarks before it; a quarter has six such ends, and those of
+    the last quarter stand for all.
+    """
+    tables, of_boundary = model.landmark_tables(training.boundaries, origin_day, HALF_MONTHS_AHEAD)
+    states = training.states
+    age = np.minimum(states.age_days, tables.shape[-1] - 1)
+    cumulative = np.zeros((2, len(states), HALF_MONTHS_AHEAD))
+    for step in range(1, HALF_MONTHS_AHEAD + 1):
+        end = of_boundary[np.minimum(training.landmark + step, len(training.boundaries) - 1)]
+        cumulative[:, :, step - 1] = tables[end, step - 1, :, states.stage, states.group, age].T
+    return np.stack(hazards_of(cumulative[0], cumulative[1]))
+
+
+def corrected_curves(
+    correction: HazardCorrection, states: DealStates, won: np.ndarray, lost: np.ndarray, lags: np.ndarray, half_months: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Curves of winning and losing (states × ``lags``) with every half-month's hazards corrected, and what each feature adds.
+
+    ``won`` and ``lost`` are the uncorrected curves; ``half_months`` (days after the origin) are among ``lags``. Between two ends
+    a curve rises as the uncorrected one does; beyond the last the odds of winning keep `TAIL_SHARE` of the correction. Deals
+    of unknown stage are not corrected. The third result is states × distinct codes of the correction: log odds of winning rather than losing.
+    """
+    columns = design(states)
+    is_known = states.stage >= 0
+    log_factors = np.where(is_known, correction.coefficients @ columns.values.T, 0.0)
+    at = np.searchsorted(lags, half_months)
+    hazard_won, hazard_lost = hazards_of(won[:, at], lost[:, at])
+    by_half_month = np.where(is_known[None, :, None], correction.by_half_month[:, None, :], 0.0)
+    factors = np.exp(np.clip(log_factors[:, :, None] + by_half_month, -LARGEST_LOG_FACTOR, LARGEST_LOG_FACTOR))
+    hazard_won, hazard_lost = hazard_won * factors[WON_CAUSE], hazard_lost * factors[LOST_CAUSE]
+    shrink = np.minimum(1.0, LARGEST_HAZARD / np.maximum(hazard_won + hazard_lost, 1e-12))
+    hazard_won, hazard_lost = hazard_won * shrink, hazard_lost * shrink
+    surviving = np.cumprod(1.0 - hazard_won - hazard_lost, axis=1)
+    open_before = np.concatenate([np.ones((len(won), 1)), surviving[:, :-1]], axis=1)
+    won_at, lost_at = np.cumsum(open_before * hazard_won, axis=1), np.cumsum(open_before * hazard_lost, axis=1)
+
+    shift = np.clip(log_factors[WON_CAUSE] - log_factors[LOST_CAUSE], -LARGEST_LOG_FACTOR, LARGEST_LOG_FACTOR)
+    new_won, new_lost = np.zeros_like(won), np.zeros_like(lost)
+    for old, at_ends, new in ((won, won_at, new_won), (lost, lost_at, new_lost)):
+        _between(old, at_ends, lags, at, new)
+    _beyond(won, lost, new_won, new_lost, at[-1], surviving[:, -1], TAIL_SHARE * shift)
+    usual = columns.values - correction.mean
+    effect = (correction.coefficients[WON_CAUSE] - correction.coefficients[LOST_CAUSE]) * usual * is_known[:, None]
+    codes = tuple(dict.fromkeys(correction.codes))
+    of_code = np.array([codes.index(code) for code in correction.codes])
+    return new_won, new_lost, np.stack([effect[:, of_code == i].sum(axis=1) for i in range(len(codes))], axis=1)
+
+
+def _between(old: np.ndarray, at_ends: np.ndarray, lags: np.ndarray, at: np.ndarray, new: np.ndarray) -> None:
+    """Fill ``new`` up to the last half-month's end: between two ends in proportion to the uncorrected curve."""
+    zero = np.zeros(len(old))
+    for i, place in enumerate(at):
+        first = at[i - 1] if i else -1
+        low_old, low_new = (old[:, first], at_ends[:, i - 1]) if i else (zero, zero)
+        rise_old, rise_new = old[:, place] - low_old, at_ends[:, i] - low_new
+        for column in range(first + 1, place + 1):
+            even = (lags[column] - (lags[first] if i else 0)) / max(lags[place] - (lags[first] if i else 0), 1)
+            part = np.divide(old[:, column] - low_old, rise_old, out=np.full(len(old), even), where=rise_old > 0)
+            new[:, column] = low_new + part * rise_new
+
+
+def _beyond(won, lost, new_won, new_lost, last: int, surviving: np.ndarray, shift: np.ndarray) -> None:
+    """Fill the curves beyond the last half-month: what is open then goes on as by the uncorrected curves, at shifted odds."""
+    if last + 1 >= won.shape[1]:
+        return
+    open_before = np.maximum(1.0 - won[:, last] - lost[:, last], 1e-9)
+    won_later, lost_later = ((curve[:, last + 1 :] - curve[:, [last]]) / open_before[:, None] for curve in (won, lost))
+    share = won_later[:, -1] / np.maximum(won_later[:, -1] + lost_later[:, -1], 1e-12)
+    odds = np.exp(shift)
+    new_share = share * odds / (share * odds + 1 - share)
+    more = np.divide(new_share, share, out=np.ones_like(share), where=share > 0)
+    less = np.divide(1 - new_share, 1 - share, out=np.ones_like(share), where=share < 1)
+    new_won[:, last + 1 :] = new_won[:, [last]] + surviving[:, None] * won_later * more[:, None]
+    new_lost[:, last + 1 :] = new_lost[:, [last]] + surviving[:, None] * lost_later * less[:, None]
+
+
+def shares_of(change: np.ndarray, effects: np.ndarray) -> np.ndarray:
+    """A change of log odds (deals × 1) handed out to its ``effects`` in proportion, with what they do not explain in a last column.
+
+    Effects are on the odds of winning rather than losing within three months; the change is of winning in the end. Where the two
+    differ by more than a factor of `LARGEST_STRETCH`, or in sign, the rest is said to be unexplained.
+    """
+    total = effects.sum(axis=1, keepdims=True)
+    stretch = np.clip(np.divide(change, total, out=np.zeros_like(change), where=np.abs(total) > 1e-9), 0.0, LARGEST_STRETCH)
+    handed = effects * stretch
+    return np.concatenate([handed, change - handed.sum(axis=1, keepdims=True)], axis=1)

@@ -47,6 +47,17 @@ class Team:
 
 
 @dataclass(frozen=True)
+class Change:
+    """Something that is different for good from the day ``since`` on: factors on winning, on the first amounts of
+    deals created from then on, and on creations."""
+
+    since: date
+    win: float = 1.0
+    amount: float = 1.0
+    creation: float = 1.0
+
+
+@dataclass(frozen=True)
 class StageTruth:
     """The truth about one open stage: its rates per day, one per age bin of the world, for each cause.
 
@@ -140,6 +151,9 @@ class World:
 
     activities_per_week: float
 
+    changes: tuple[Change, ...] = ()
+    """Their factors multiply. ``deals`` stays the number of all deals: a change of creations moves them between days."""
+
     @property
     def days(self) -> int:
         """Number of days watched."""
@@ -187,8 +201,8 @@ def destinations(world: World) -> np.ndarray:
 
 
 def calendar_factors(world: World) -> pd.DataFrame:
-    """One row per day: ``day``, and its factors ``rate`` (on all rates), ``win`` (on winning besides) and
-    ``arrival_share`` (part of all arrivals expected on it)."""
+    """One row per day: ``day``, and its factors ``rate`` (on all rates), ``win`` (on winning besides), ``amount`` (on the
+    first amounts of deals created on it) and ``arrival_share`` (part of all arrivals expected on it)."""
     day = pd.date_range(world.start, world.end, freq="D")
     rate = np.where(day.day_of_week >= 5, world.weekend, (7 - 2 * world.weekend) / 5)
     quarter = day.to_period("Q")
@@ -196,8 +210,24 @@ def calendar_factors(world: World) -> pd.DataFrame:
     to_end = (quarter.end_time.normalize() - day).days
     win = np.where(to_end < world.surge_days, world.surge, np.where(from_start < world.lull_days, world.lull, 1.0))
     growth = (1 + world.yearly_growth) ** (np.arange(world.days) / 365.25)
-    arrivals = rate * growth * np.asarray(world.season)[day.month - 1]
-    return pd.DataFrame({"day": day, "rate": rate, "win": win, "arrival_share": arrivals / arrivals.sum()})
+    arrivals = rate * growth * np.asarray(world.season)[day.month - 1] * _changed(world, day, "creation")
+    return pd.DataFrame(
+        {
+            "day": day,
+            "rate": rate,
+            "win": win * _changed(world, day, "win"),
+            "amount": _changed(world, day, "amount"),
+            "arrival_share": arrivals / arrivals.sum(),
+        }
+    )
+
+
+def _changed(world: World, day: pd.DatetimeIndex, what: str) -> np.ndarray:
+    """The product of the factors of the changes that are in force on each day."""
+    factor = np.ones(len(day))
+    for change in world.changes:
+        factor[day >= pd.Timestamp(change.since)] *= getattr(change, what)
+    return factor
 
 
 def expected_monthly_arrivals(world: World) -> pd.Series:

@@ -62,7 +62,7 @@ def simulate(world: World, seed: int) -> SimulatedCompany:
     factors = calendar_factors(world)
     created_day = np.repeat(np.arange(world.days), rng.multinomial(world.deals, factors["arrival_share"]))
     accounts = _accounts(world, rng)
-    deals = _deals(world, rng, accounts)
+    deals = _deals(world, rng, accounts, factors["amount"].to_numpy()[created_day])
     owner_team = np.repeat(np.arange(len(world.teams)), [team.owners for team in world.teams])
     owner = _owner_in_team(world, rng, deals["team"].to_numpy())
     owner_pace = np.exp(rng.normal(0.0, world.owner_sd, world.owners))
@@ -113,8 +113,11 @@ def _accounts(world: World, rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def _deals(world: World, rng: np.random.Generator, accounts: pd.DataFrame) -> pd.DataFrame:
-    """One row per deal: account and segments as numbers, first amount, factors on pace and loss."""
+def _deals(world: World, rng: np.random.Generator, accounts: pd.DataFrame, price: np.ndarray) -> pd.DataFrame:
+    """One row per deal: account and segments as numbers, first amount, factors on pace and loss.
+
+    ``price`` (one per deal) multiplies its amount, but nothing that depends on amounts.
+    """
     size = world.deals
     account = rng.integers(0, len(accounts), size)
     drawn = {
@@ -132,6 +135,7 @@ def _deals(world: World, rng: np.random.Generator, accounts: pd.DataFrame) -> pd
     amount = world.amount_median * scale * rng.lognormal(0.0, world.amount_sd, size)
     amount = np.maximum(np.round(amount / world.amount_step), 1) * world.amount_step
     pace *= (amount / world.amount_median) ** world.amount_elasticity
+    amount = np.maximum(np.round(amount * price / world.amount_step), 1) * world.amount_step
     team = _team_of_region(world)[drawn["region"][0]]
     numbers = {name: values for name, (values, _) in drawn.items()}
     return pd.DataFrame({"account": account, **numbers, "team": team, "first_amount": amount.astype(np.int64), "pace": pace, "loss": loss})

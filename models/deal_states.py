@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from models.deal_changes import DealChanges
+from models.deal_facts import DealFacts
 from models.deal_history import OLDEST_AGE_DAYS, REGRESSED, UNKNOWN_STAGE, DealHistory, day_date, day_number
 from models.landmarks import OpenDeals, stays_in_force
 
@@ -34,7 +34,7 @@ class DealStates:
     """
 
     history: DealHistory
-    changes: DealChanges
+    facts: DealFacts
     fiscal_year_start_month: int
     day: np.ndarray
     deal: np.ndarray
@@ -58,7 +58,7 @@ class DealStates:
     @cached_property
     def episode(self) -> np.ndarray:
         """Episode in force; -1 where none is known."""
-        return self.changes.in_force(self.deal, self.day)
+        return self.facts.in_force(self.deal, self.day)
 
     @cached_property
     def moves(self) -> np.ndarray:
@@ -82,7 +82,7 @@ class DealStates:
     def take(self, rows: np.ndarray) -> "DealStates":
         """Some of the states."""
         parts = (self.day, self.deal, self.stay, self.stage, self.age_days)
-        return DealStates(self.history, self.changes, self.fiscal_year_start_month, *(part[rows] for part in parts))
+        return DealStates(self.history, self.facts, self.fiscal_year_start_month, *(part[rows] for part in parts))
 
 
 @dataclass(frozen=True)
@@ -113,14 +113,14 @@ def half_months(first: int, last: int) -> np.ndarray:
     return days[(days >= first) & (days <= last)]
 
 
-def states_of(history: DealHistory, changes: DealChanges, open_deals: OpenDeals, fiscal_year_start_month: int) -> DealStates:
+def states_of(history: DealHistory, facts: DealFacts, open_deals: OpenDeals, fiscal_year_start_month: int) -> DealStates:
     """The states of the deals open at the end of one day."""
     stay = stays_in_force(history, open_deals.day)
     day = np.full(len(stay), open_deals.day, dtype=np.int64)
-    return DealStates(history, changes, fiscal_year_start_month, day, open_deals.deal.astype(np.int64), stay, open_deals.stage, open_deals.age_days)
+    return DealStates(history, facts, fiscal_year_start_month, day, open_deals.deal.astype(np.int64), stay, open_deals.stage, open_deals.age_days)
 
 
-def training_states(history: DealHistory, changes: DealChanges, months: int, fiscal_year_start_month: int) -> TrainingStates:
+def training_states(history: DealHistory, facts: DealFacts, months: int, fiscal_year_start_month: int) -> TrainingStates:
     """Draw states at the landmarks of the last ``months`` months; every origin then reads those that lie before it.
 
     Where more deals are open than are drawn, those with the smallest scrambled numbers are, so that the same ones are
@@ -145,7 +145,7 @@ def training_states(history: DealHistory, changes: DealChanges, months: int, fis
     day = np.repeat(landmarks, counts).astype(np.int64)
     deal = history.stay_deal[stay].astype(np.int64)
     states = DealStates(
-        history, changes, fiscal_year_start_month, day, deal, stay, history.stay_stage[stay], (day - history.entered_day[stay]).astype(np.int32)
+        history, facts, fiscal_year_start_month, day, deal, stay, history.stay_stage[stay], (day - history.entered_day[stay]).astype(np.int32)
     )
     return TrainingStates(states, boundaries, landmark, np.concatenate([np.zeros(0), *weights]), history.outcome_day[stay], history.outcome_won[stay])
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.deal_changes import DealChanges
+from models.deal_facts import DealFacts
 from models.deal_history import NEVER, WON, DealHistory
 from models.deal_states import DealStates
 from models.exposure import POSITIONS, quarter_positions
@@ -20,6 +20,10 @@ from models.exposure import POSITIONS, quarter_positions
 OWNER_DAYS = 540
 OWNER_PRIOR_DEALS = 20.0
 
+MOST_OWNERS = 60
+"""Owners up to whom each has an effect of their own; of more only the share of wins is read."""
+
+QUIET_EDGES_DAYS = (4.0, 8.0, 15.0, 22.0, 31.0, 46.0, 61.0, 91.0)
 CLOSE_EDGES_DAYS = (-90.0, -30.0, 0.0, 15.0, 30.0, 60.0, 90.0)
 
 
@@ -28,7 +32,7 @@ class Feature:
     """One property of a state.
 
     ``compute`` gives a value per state, NaN where it is not known; with ``edges`` it is cut into buckets, each an effect of
-    its own. ``needs`` names what of the record's past it reads (one of `models.deal_changes.FIELDS`): it is left out where that
+    its own. ``needs`` names what of the record's past it reads (one of `models.deal_facts.FIELDS`): it is left out where that
     is not known. ``by_stage``: its effect may differ from stage to stage.
     """
 
@@ -59,7 +63,7 @@ def _pace(states: DealStates) -> np.ndarray:
 
 def _amount(states: DealStates) -> np.ndarray:
     """Log amount against the mean of the open deals of the same day, in halves of a natural log unit times two."""
-    log = _log_amount(states.of_episode(states.changes.amount))
+    log = _log_amount(states.of_episode(states.facts.amount))
     day, place = np.unique(states.day, return_inverse=True)
     known = ~np.isnan(log)
     total, count = np.bincount(place[known], log[known], len(day)), np.bincount(place[known], minlength=len(day))
@@ -67,7 +71,7 @@ def _amount(states: DealStates) -> np.ndarray:
 
 
 def _amount_change(states: DealStates) -> np.ndarray:
-    now, first = states.of_episode(states.changes.amount), states.of_episode(states.changes.first_amount)
+    now, first = states.of_episode(states.facts.amount), states.of_episode(states.facts.first_amount)
     return np.clip(2 * (_log_amount(now) - _log_amount(first)), -2, 2)
 
 
@@ -77,16 +81,16 @@ def _log_amount(amount: np.ndarray) -> np.ndarray:
 
 def days_to_close(states: DealStates) -> np.ndarray:
     """Days from the state's day to the expected close date; NaN where none is known."""
-    close = states.of_episode(states.changes.close_day, missing=NEVER)
+    close = states.of_episode(states.facts.close_day, missing=NEVER)
     return np.where(close < NEVER, close - states.day, np.nan)
 
 
 def _pushed(states: DealStates) -> np.ndarray:
-    return np.log1p(states.of_episode(states.changes.pushed_total_days)) / np.log(91.0)
+    return np.log1p(states.of_episode(states.facts.pushed_total_days)) / np.log(91.0)
 
 
 def _slips(states: DealStates) -> np.ndarray:
-    return np.minimum(states.of_episode(states.changes.slips), 5.0) / 2
+    return np.minimum(states.of_episode(states.facts.slips), 5.0) / 2
 
 
 def _regressions(states: DealStates) -> np.ndarray:
@@ -97,35 +101,35 @@ def _moves(states: DealStates) -> np.ndarray:
     return (np.minimum(states.moves, 8.0) - states.stage) / 2
 
 
-def _quiet(states: DealStates) -> np.ndarray:
+def _quiet_days(states: DealStates) -> np.ndarray:
     """Days since the last touch, or since creation."""
-    last = states.changes.last_touch(states.deal, states.day)
+    last = states.facts.last_touch(states.deal, states.day)
     begun = states.history.created_day[states.deal]
-    return _log_days((states.day - np.maximum(last, begun)).astype(float))
+    return (states.day - np.maximum(last, begun)).astype(float)
 
 
 def _touches(states: DealStates) -> np.ndarray:
     """Touches in the last 30 days."""
-    count = states.changes.touches_by(states.deal, states.day) - states.changes.touches_by(states.deal, states.day - 30)
+    count = states.facts.touches_by(states.deal, states.day) - states.facts.touches_by(states.deal, states.day - 30)
     return np.log1p(count) - 1
 
 
 def _owner(states: DealStates) -> np.ndarray:
     """Log ratio of the owner's share of wins to that of all, closed in the last 540 days, shrunk by 20 deals."""
-    owner = states.of_episode(states.changes.owner, missing=-1).astype(np.int64)
+    owner = states.of_episode(states.facts.owner, missing=-1).astype(np.int64)
     effect = np.full(len(states), np.nan)
     for day in np.unique(states.day):
         rows = np.flatnonzero((states.day == day) & (owner >= 0))
-        effect[rows] = owner_effects(states.history, states.changes, int(day))[owner[rows]]
+        effect[rows] = owner_effects(states.history, states.facts, int(day))[owner[rows]]
     return 2 * effect
 
 
-def owner_effects(history: DealHistory, changes: DealChanges, day: int) -> np.ndarray:
+def owner_effects(history: DealHistory, facts: DealFacts, day: int) -> np.ndarray:
     """Effect of each owner code as known at the end of ``day``; the owner of a closed deal is that of the day before it closed."""
-    owners = int(changes.owner.max(initial=-1)) + 1
+    owners = int(facts.owner.max(initial=-1)) + 1
     closed = np.flatnonzero((history.cause >= WON) & (history.exited_day <= day) & (history.exited_day > day - OWNER_DAYS))
-    place = changes.in_force(history.stay_deal[closed], history.exited_day[closed] - 1)
-    owner = np.where(place >= 0, changes.owner[np.maximum(place, 0)], -1)
+    place = facts.in_force(history.stay_deal[closed], history.exited_day[closed] - 1)
+    owner = np.where(place >= 0, facts.owner[np.maximum(place, 0)], -1)
     closed, owner = closed[owner >= 0], owner[owner >= 0]
     deals, wins = np.bincount(owner, minlength=owners), np.bincount(owner[history.cause[closed] == WON], minlength=owners)
     if not wins.sum():
@@ -139,8 +143,8 @@ def _place_in_quarter(states: DealStates) -> np.ndarray:
 
 
 FEATURES = (
-    Feature("age_in_stage", _age, by_stage=True),
-    Feature("age_in_stage", lambda states: _age(states) ** 2, by_stage=True),
+    Feature("age_in_stage", _age),
+    Feature("age_in_stage", lambda states: _age(states) ** 2),
     Feature("deal_age", _deal_age),
     Feature("deal_age", _pace),
     Feature("quarter", _place_in_quarter, edges=tuple(float(p) for p in range(1, POSITIONS))),
@@ -148,11 +152,11 @@ FEATURES = (
     Feature("regressions", _regressions),
     Feature("amount", _amount, needs="amount"),
     Feature("amount_change", _amount_change, needs="amount"),
-    Feature("expected_close", days_to_close, needs="expected_close_date", edges=CLOSE_EDGES_DAYS, by_stage=True),
+    Feature("expected_close", days_to_close, needs="expected_close_date", edges=CLOSE_EDGES_DAYS),
     Feature("pushed", _pushed, needs="expected_close_date"),
     Feature("pushed", _slips, needs="expected_close_date"),
     Feature("owner", _owner, needs="owner_id"),
-    Feature("activity", _quiet, needs="activities", by_stage=True),
+    Feature("activity", _quiet_days, needs="activities", edges=QUIET_EDGES_DAYS),
     Feature("activity", _touches, needs="activities"),
 )
 """Every feature; entries of one code are one reason."""
@@ -172,17 +176,21 @@ def design(states: DealStates) -> Design:
     in_stage = states.stage[:, None] == np.arange(stages)
     columns, codes = [in_stage.astype(float)], ["stage"] * stages
     for feature in FEATURES:
-        if feature.needs is not None and feature.needs not in states.changes.knows:
+        if feature.needs is not None and feature.needs not in states.facts.knows:
             continue
         own = _columns(feature, feature.compute(states))
         if feature.by_stage:
             own = np.concatenate([own, *(own * in_stage[:, [s]] for s in range(stages))], axis=1)
         columns.append(own)
         codes += [feature.code] * own.shape[1]
-    for member in states.history.groups.members.T:
-        own = (member[states.group][:, None] == np.unique(member)).astype(float)
-        columns.append(own)
-        codes += ["group"] * own.shape[1]
+    for name, code in states.facts.traits.items():
+        own = code[states.deal][:, None] == np.arange(code.max(initial=0) + 1)
+        columns.append(own.astype(float))
+        codes += [name] * own.shape[1]
+    owners = int(states.facts.owner.max(initial=-1)) + 1
+    if "owner_id" in states.facts.knows and owners <= MOST_OWNERS:
+        columns.append((states.of_episode(states.facts.owner, missing=-1)[:, None] == np.arange(owners)).astype(float))
+        codes += ["owner"] * owners
     return Design(np.concatenate(columns, axis=1), tuple(codes))
 
 

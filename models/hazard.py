@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn import config_context
-from sklearn.linear_model import PoissonRegressor
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
 
 from models.deal_states import HALF_MONTHS_AHEAD, DealStates, TrainingStates
 from models.features import Design, design
@@ -32,7 +33,8 @@ TAIL_SHARE = 0.5
 EVENT_FREE_STRIDE = 4
 """One in so many rows without an event is kept, with that weight."""
 
-EFFECT_SD = 0.15
+UNPENALISED = 100.0
+EFFECT_SD = 0.4
 """Prior standard deviation of the effect of one unit of a feature on the log hazard."""
 
 WON_CAUSE, LOST_CAUSE = range(2)
@@ -46,6 +48,7 @@ class HazardCorrection:
     feature of each column; ``mean`` (columns) is the usual state, from which reasons are counted.
     """
 
+    slope: np.ndarray
     coefficients: np.ndarray
     by_half_month: np.ndarray
     codes: tuple[str, ...]
@@ -76,25 +79,26 @@ def fit_hazard_correction(model: SemiMarkov, training: TrainingStates, columns: 
     weight = training.weight[row] * np.where(event, 1.0, EVENT_FREE_STRIDE)
     won = training.outcome_won[row]
     x = np.concatenate([columns.values[row], (step[:, None] == np.arange(HALF_MONTHS_AHEAD)).astype(float)], axis=1)
-    coefficients = np.zeros((2, x.shape[1]))
+    coefficients = np.zeros((2, 1 + x.shape[1]))
     for cause, happened in ((WON_CAUSE, event & won), (LOST_CAUSE, event & ~won)):
-        coefficients[cause] = _fit(x, happened.astype(float), expected[cause, row, step], weight)
+        coefficients[cause] = _fit(x, happened, expected[cause, row, step], weight)
     deals = columns.values.shape[1]
     mean = np.average(columns.values, axis=0, weights=training.weight) if len(training.weight) else np.zeros(deals)
-    return HazardCorrection(coefficients[:, :deals], coefficients[:, deals:], columns.codes, mean)
+    return HazardCorrection(coefficients[:, 0], coefficients[:, 1 : 1 + deals], coefficients[:, 1 + deals :], columns.codes, mean)
 
 
 def _fit(x: np.ndarray, happened: np.ndarray, expected: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    if happened.sum() < 1:
-        return np.zeros(x.shape[1])
-    exposure = np.maximum(expected, LEAST_EXPECTED)
+    """Slope on the expected log odds, and coefficients."""
+    neutral = np.concatenate([[1.0], np.zeros(x.shape[1])])
+    if not 0 < happened.sum() < len(happened):
+        return neutral
     # A deal is seen from up to six landmarks in each half-month: its evidence counts once.
-    scale = EFFECT_SD / np.sqrt(HALF_MONTHS_AHEAD)
-    total = (exposure * weight).sum()
+    scale = np.concatenate([[UNPENALISED], np.full(x.shape[1], EFFECT_SD)])
+    design = np.concatenate([logit(np.clip(expected, LEAST_EXPECTED, LARGEST_HAZARD))[:, None], x], axis=1)
     with config_context(assume_finite=True, skip_parameter_validation=True):
-        model = PoissonRegressor(alpha=1.0 / total, solver="newton-cholesky", tol=1e-6, fit_intercept=False)
-        model.fit(x * scale, happened / exposure, sample_weight=exposure * weight)
-    return model.coef_ * scale
+        model = LogisticRegression(C=1.0 / HALF_MONTHS_AHEAD, solver="newton-cholesky", tol=1e-6, fit_intercept=False, max_iter=50)
+        model.fit(design * scale, happened, sample_weight=weight)
+    return model.coef_[0] * scale
 
 
 def _expected(model: SemiMarkov, training: TrainingStates, origin_day: int) -> np.ndarray:
@@ -128,8 +132,10 @@ def corrected_curves(
     at = np.searchsorted(lags, half_months)
     hazard_won, hazard_lost = hazards_of(won[:, at], lost[:, at])
     by_half_month = np.where(is_known[None, :, None], correction.by_half_month[:, None, :], 0.0)
-    factors = np.exp(np.clip(log_factors[:, :, None] + by_half_month, -LARGEST_LOG_FACTOR, LARGEST_LOG_FACTOR))
-    hazard_won, hazard_lost = hazard_won * factors[WON_CAUSE], hazard_lost * factors[LOST_CAUSE]
+    shifts = np.clip(log_factors[:, :, None] + by_half_month, -LARGEST_LOG_FACTOR, LARGEST_LOG_FACTOR)
+    slope = np.where(is_known, correction.slope[:, None], 1.0)[:, :, None]
+    before = np.clip(np.stack([hazard_won, hazard_lost]), LEAST_EXPECTED, LARGEST_HAZARD)
+    hazard_won, hazard_lost = expit(slope * logit(before) + shifts) * (np.stack([hazard_won, hazard_lost]) > 0)
     shrink = np.minimum(1.0, LARGEST_HAZARD / np.maximum(hazard_won + hazard_lost, 1e-12))
     hazard_won, hazard_lost = hazard_won * shrink, hazard_lost * shrink
     surviving = np.cumprod(1.0 - hazard_won - hazard_lost, axis=1)

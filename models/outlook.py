@@ -13,7 +13,7 @@ import pandas as pd
 
 from models.amounts import expect_amounts, fit_amounts
 from models.baselines import OpenPipeline, forecast_baselines
-from models.deal_changes import DealChanges
+from models.deal_facts import DealFacts
 from models.deal_history import DealHistory, day_date
 from models.landmarks import OpenDeals
 from models.levels import Intervals, Members
@@ -33,7 +33,7 @@ SHORT_CYCLE_DAYS = 45.0
 
 @dataclass(frozen=True)
 class CompanyRecord:
-    """Everything a forecast reads, deal by deal in the order of ``history.opportunity_id``; ``changes`` is what features read.
+    """Everything a forecast reads, deal by deal in the order of ``history.opportunity_id``; ``facts`` is what features read.
 
     ``created_on`` and ``closed_on`` are datetime64[D] (NaT: unknown, open), ``owner_id`` and ``amount`` the newest
     known ones. ``episode_*`` are the states through time: deal, first instant, first instant after, amount, expected
@@ -43,7 +43,7 @@ class CompanyRecord:
     """
 
     history: DealHistory
-    changes: DealChanges
+    facts: DealFacts
     members: Members
     created_on: np.ndarray
     closed_on: np.ndarray

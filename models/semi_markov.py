@@ -28,7 +28,7 @@ AVERAGE_POSITION = POSITIONS
 DRIFT_SLOTS = 6
 """Thirds of months that drift is measured on: two months."""
 
-FIRST_DAY_STEP_SD, AGE_STEP_SD, POSITION_SD, GROUP_SD = 2.0, 0.6, 0.2, 0.3
+FIRST_DAY_STEP_SD, AGE_STEP_SD, POSITION_SD, GROUP_SD = 2.0, 1.0, 0.3, 0.3
 """Prior standard deviations of log hazard ratios: day of entry to next day, between neighbouring age bins, of a place
 in the quarter and of a group member. They are what the ridge penalty stands for."""
 

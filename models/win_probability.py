@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.deal_changes import DealChanges
+from models.deal_facts import DealFacts
 from models.deal_history import DealHistory
 from models.deal_states import HALF_MONTHS_AHEAD, TrainingStates, next_half_months, states_of, training_states
 from models.exposure import AGE_EDGES_DAYS, OLDEST_AGE_DAYS, Exposure, count_exposure
@@ -75,7 +75,7 @@ class Counts:
     """What all origins are fitted from: outcomes by landmark, days at risk by slot, and a sample of states with their features."""
 
     history: DealHistory
-    changes: DealChanges
+    facts: DealFacts
     landmarks: LandmarkCounts
     exposure: Exposure
     training: TrainingStates
@@ -89,7 +89,7 @@ class FittedModels:
     origin_day: int
     fiscal_year_start_month: int
     history: DealHistory
-    changes: DealChanges
+    facts: DealFacts
     rates: StageRates
     semi_markov: SemiMarkov | None
     correction: HazardCorrection | None
@@ -103,17 +103,17 @@ class FittedModels:
 
 
 def count_history(
-    history: DealHistory, origins: int, fiscal_year_start_month: int = 1, training_months: int = 36, changes: DealChanges | None = None
+    history: DealHistory, origins: int, fiscal_year_start_month: int = 1, training_months: int = 36, facts: DealFacts | None = None
 ) -> Counts:
     """Count once what the fits at the as-of day and at the last ``origins`` month ends need.
 
-    Without ``changes`` the features are those of stages and ages alone.
+    Without ``facts`` the features are those of stages and ages alone.
     """
-    changes = DealChanges.none() if changes is None else changes
-    training = training_states(history, changes, TRAINING_MONTHS + origins, fiscal_year_start_month)
+    facts = DealFacts.none() if facts is None else facts
+    training = training_states(history, facts, TRAINING_MONTHS + origins, fiscal_year_start_month)
     return Counts(
         history=history,
-        changes=changes,
+        facts=facts,
         landmarks=landmark_counts(history, TRAILING_LANDMARKS + origins),
         exposure=count_exposure(history, training_months + origins, fiscal_year_start_month),
         training=training,
@@ -130,7 +130,7 @@ def fit_models(counts: Counts, origin_day: int, half_life_days: float, prior_dea
         origin_day=origin_day,
         fiscal_year_start_month=counts.exposure.fiscal_year_start_month,
         history=counts.history,
-        changes=counts.changes,
+        facts=counts.facts,
         rates=fit_stage_rates(counts.landmarks, origin_day, half_life_days, prior_deals),
         semi_markov=semi_markov,
         correction=fit_hazard_correction(semi_markov, counts.training, counts.columns, origin_day) if learns else None,
@@ -246,7 +246,7 @@ def _by_semi_markov(models, states, lags, horizons, curves) -> dict[str, WinProb
 def _by_hazard(models, deals, states, lags, half_months, horizons, curves, uncorrected) -> WinProbabilities:
     """The semi-Markov curves of each deal with its own factors; a deal of unknown stage keeps its own."""
     of_deal = states.of_deal
-    own = states_of(models.history, models.changes, deals, models.fiscal_year_start_month)
+    own = states_of(models.history, models.facts, deals, models.fiscal_year_start_month)
     won, lost, shifts = corrected_curves(models.correction, own, curves[0][of_deal], curves[1][of_deal], lags, half_months)
     each = _States(deals, deals.stage, deals.group, deals.age_days, np.arange(len(deals)))
     base = uncorrected.base_log_odds

@@ -67,7 +67,7 @@ def forecast(
 def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Configuration, as_of: date) -> dict[str, pd.DataFrame]:
     """Every table of this file, by name, without ``as_of``."""
     settings, today = company.forecast, day_number(as_of)
-    counts = count_history(record.history, settings.origins, company.fiscal_year_start_month, changes=record.changes)
+    counts = count_history(record.history, settings.origins, company.fiscal_year_start_month, facts=record.facts)
 
     @cache
     def fitted(day: int):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from assets.exports.settings import Configuration
 from assets.query import Engine, Parquet, Query
-from models.deal_changes import DealChanges, is_overwritten
+from models.deal_facts import DealFacts, is_overwritten, trait_codes
 from models.deal_history import NEVER, WON, DealHistory, deal_groups, deal_history
 from models.levels import Members, whole_days
 from models.outlook import CompanyRecord
@@ -85,6 +85,7 @@ GROUP BY e.opportunity_id, e.stage, o.closed_at, o.amount
 ORDER BY e.opportunity_id, e.stage
 """
 
+
 def company_record(
     opportunities: Parquet,
     stage_visits: Parquet,
@@ -116,12 +117,14 @@ def company_record(
     )
     changing = engine.arrow(Query(CHANGING_SQL, tables)).to_pylist()[0]
     knows_amounts = "amount" in company.immutable_fields or changing["amount"]
-    changes = deal_changes(states, touches, history, frozenset(field for field, seen in changing.items() if seen or field in company.immutable_fields))
+    known = frozenset(field for field, seen in changing.items() if seen or field in company.immutable_fields)
+    members = Members.of(segments, numbers)
+    facts = deal_facts(states, touches, history, members, known, immutable_segments(company))
     default = stages[stages["kind"] == "open"].set_index("stage")["default_probability"].astype(float)
     return CompanyRecord(
         history=history,
-        changes=changes,
-        members=Members.of(segments, numbers),
+        facts=facts,
+        members=members,
         created_on=whole_days(deals["created_at"]),
         closed_on=whole_days(deals["closed_at"]),
         owner_id=deals["owner_id"].to_numpy(object),
@@ -140,14 +143,25 @@ def company_record(
 
 
 def covariates(company: Configuration) -> tuple[str, ...]:
+    """Segments by which the semi-Markov hazards are told apart."""
+    return immutable_segments(company)[:MOST_COVARIATES]
+
+
+def immutable_segments(company: Configuration) -> tuple[str, ...]:
     """Configured segments that were known at creation: the only ones that may explain an outcome."""
-    return tuple(d for d in GROUP_DIMENSIONS if d in company.segments and d in company.immutable_fields)[:MOST_COVARIATES]
+    return tuple(d for d in GROUP_DIMENSIONS if d in company.segments and d in company.immutable_fields)
 
 
-def deal_changes(states: pd.DataFrame, touches: pd.DataFrame, history: DealHistory, known: frozenset[str]) -> DealChanges:
-    """Episodes and touches as arrays; ``known`` are the fields whose past is exported, of which an overwritten close date is none."""
+def deal_facts(
+    states: pd.DataFrame, touches: pd.DataFrame, history: DealHistory, members: Members, known: frozenset[str], traits: tuple[str, ...]
+) -> DealFacts:
+    """Episodes, touches and ``traits`` (segments) as arrays.
+
+    ``known`` are the fields whose past is exported; close dates that were overwritten at closing are taken out of them.
+    """
+    dimensions = list(members.names["dimension"].unique())
     close = whole_days(states["expected_close_date"])
-    changes = DealChanges(
+    facts = DealFacts(
         deal=states["deal"].to_numpy(np.int64),
         from_day=states["valid_from"].to_numpy("datetime64[D]").astype(np.int64),
         amount=states["amount"].to_numpy(float),
@@ -156,8 +170,9 @@ def deal_changes(states: pd.DataFrame, touches: pd.DataFrame, history: DealHisto
         touched_deal=touches["deal"].to_numpy(np.int64),
         touched_day=touches["day"].to_numpy("datetime64[D]").astype(np.int64),
         knows=known | {"activities"} if len(touches) else known,
+        traits={name: trait_codes(members.codes[:, dimensions.index(name)]) for name in traits},
     )
     closed = np.flatnonzero(history.cause >= WON)
-    if is_overwritten(changes, history.stay_deal[closed], history.exited_day[closed]):
-        return replace(changes, knows=changes.knows - {"expected_close_date"})
-    return changes
+    if is_overwritten(facts, history.stay_deal[closed], history.exited_day[closed]):
+        return replace(facts, knows=facts.knows - {"expected_close_date"})
+    return facts

@@ -9,7 +9,8 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from models.deal_history import deal_groups, deal_history
+from models.deal_facts import FIELDS, DealFacts, trait_codes
+from models.deal_history import NEVER, deal_groups, deal_history
 from models.levels import Members, whole_days
 from models.outlook import CompanyRecord
 from models.simulator import SimulatedCompany
@@ -33,6 +34,7 @@ def simulated_record(company: SimulatedCompany, as_of: date, group_dimensions: t
     is_won = deals["status"].eq("won").to_numpy()
     return CompanyRecord(
         history=deal_history(deals, _visits(states, stages, deals["opportunity_id"].to_numpy()), stages, as_of, groups),
+        facts=_facts(company, states, as_of, segments),
         members=Members.of(segments, numbers),
         created_on=whole_days(deals["created_at"]),
         closed_on=whole_days(deals["closed_at"]),
@@ -79,6 +81,26 @@ def _states(company: SimulatedCompany, as_of: date) -> pd.DataFrame:
     rows["is_entry"] = rows.groupby(["deal", "at"])["is_entry"].transform("any")
     states = rows.drop_duplicates(["deal", "at"], keep="last", ignore_index=True)
     return states.assign(until=states["at"].shift(-1).where(states["deal"].eq(states["deal"].shift(-1))))
+
+
+def _facts(company: SimulatedCompany, states: pd.DataFrame, as_of: date, segments: pd.DataFrame) -> DealFacts:
+    """The states and touches as arrays, all of whose past is known."""
+    close = whole_days(states["expected_close_date"])
+    activities = company.activities[company.activities["happened_at"] < pd.Timestamp(as_of) + pd.Timedelta(days=1)]
+    touched = pd.Index(company.opportunities["opportunity_id"]).get_indexer(activities["opportunity_id"])
+    day = activities["happened_at"].to_numpy("datetime64[D]").astype(np.int64)
+    order = np.lexsort((day, touched))
+    return DealFacts(
+        deal=states["deal"].to_numpy(np.int64),
+        from_day=states["at"].to_numpy("datetime64[D]").astype(np.int64),
+        amount=states["amount"].to_numpy(float),
+        close_day=np.where(np.isnat(close), NEVER, close.astype(np.int64)),
+        owner=pd.factorize(states["owner_id"], sort=True)[0].astype(np.int64),
+        touched_deal=touched[order].astype(np.int64),
+        touched_day=day[order],
+        knows=frozenset(FIELDS),
+        traits={name: trait_codes(segments.loc[segments["dimension"] == name, "member"].to_numpy()) for name in SEGMENTS},
+    )
 
 
 def _deals(company: SimulatedCompany, states: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,14 @@
-"""What changed about deals beside their stage: amounts, expected close dates, owners, touches; as arrays by deal and day.
+"""What is known of deals beside their stage: amounts, expected close dates, owners, touches, traits; as arrays.
 
-What belongs here: the change from episodes to arrays, and what was in force at the end of a day. What does not: stays in
+What belongs here: what was in force at the end of a day. What does not: stays in
 stages (models/deal_history.py) and anything computed from these values (models/features.py).
 
 A field whose past is not known holds its final value throughout, which gives the outcome away (a close date overwritten at
 closing, an owner changed at closing). Such fields are not in ``knows`` and no feature reads them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -26,13 +27,16 @@ OVERWRITTEN_SHARE = 0.2
 OVERWRITTEN_DAYS = 21
 LEAST_CLOSED_DEALS = 20
 
+MOST_MEMBERS = 12
+
 
 @dataclass(frozen=True)
-class DealChanges:
+class DealFacts:
     """Values in force from a day on, one entry per episode, by deal and time; and the days of touches, by deal and day.
 
     ``deal`` points into the record's deals; ``from_day`` counts days from 1970-01-01; ``amount`` is NaN, ``close_day``
-    `NEVER` and ``owner`` (a code) -1 where none is known. ``knows`` names the `FIELDS` whose past is known.
+    `NEVER` and ``owner`` (a code) -1 where none is known. ``knows`` names the `FIELDS` whose past is known. ``traits``
+    holds by name a code per deal: segments that were known when the deal was created and do not change.
     """
 
     deal: np.ndarray
@@ -43,9 +47,10 @@ class DealChanges:
     touched_deal: np.ndarray
     touched_day: np.ndarray
     knows: frozenset[str]
+    traits: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def none(cls) -> "DealChanges":
+    def none(cls) -> "DealFacts":
         """Nothing is known but the stages."""
         days, values = np.zeros(0, np.int64), np.zeros(0)
         return cls(days, days, values, days, days, days, days, frozenset())
@@ -112,14 +117,22 @@ class DealChanges:
         return self.touched_deal.astype(np.int64) * _DAYS + self.touched_day
 
 
-def is_overwritten(changes: DealChanges, deal: np.ndarray, closed_day: np.ndarray) -> bool:
+def trait_codes(member: np.ndarray) -> np.ndarray:
+    """Codes of the largest `MOST_MEMBERS` members of a segment, by size, one more for all others; ties by their own order."""
+    values, place, sizes = np.unique(member, return_inverse=True, return_counts=True)
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[np.lexsort((values, -sizes))] = np.arange(len(values))
+    return np.minimum(rank[place], MOST_MEMBERS)
+
+
+def is_overwritten(facts: DealFacts, deal: np.ndarray, closed_day: np.ndarray) -> bool:
     """Whether close dates were written when deals closed, without a record of what stood there before.
 
     ``deal`` and ``closed_day`` are the closed deals. An honest date of three weeks before is the day of closing once in a
     while; one that was overwritten always is.
     """
-    then = changes.in_force(deal, closed_day - OVERWRITTEN_DAYS)
-    usable = (then >= 0) & (changes.close_day[np.maximum(then, 0)] < NEVER) if len(changes.deal) else np.zeros(len(deal), bool)
+    then = facts.in_force(deal, closed_day - OVERWRITTEN_DAYS)
+    usable = (then >= 0) & (facts.close_day[np.maximum(then, 0)] < NEVER) if len(facts.deal) else np.zeros(len(deal), bool)
     if usable.sum() < LEAST_CLOSED_DEALS:
         return False
-    return bool((changes.close_day[then[usable]] == closed_day[usable]).mean() >= OVERWRITTEN_SHARE)
+    return bool((facts.close_day[then[usable]] == closed_day[usable]).mean() >= OVERWRITTEN_SHARE)

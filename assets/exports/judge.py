@@ -33,10 +33,10 @@ _SAYS_MISSING = {"close_date_missing": "closed_at"}
 
 _DERIVED_FROM = {"amount": ("amount_reporting",)}
 
-_OWN_SQL = ("opportunities", "stage_history", "field_history", "activities", "leads", "owners")
+_OWN_SQL = ("opportunities", "stage_history", "field_history", "activities", "leads", "owners", "payments")
 
-_ALWAYS = date(1, 1, 1)
-"""Stands for a period without a beginning where rows are told apart by it."""
+_BLANK_PERIOD = {"date": date(1, 1, 1), "label": ""}
+"""Stands, by unit, for a blank period where rows are told apart by it."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _what_decides(judged: pa.Table, contract: sa.Table) -> pa.Table:
     changed = judged["updated_at"] if "updated_at" in judged.column_names else pa.nulls(judged.num_rows, pa.timestamp("us"))
     chosen = judged.select(["_row", "_snapshot", *_told_apart_by(contract)]).append_column("_changed_at", changed)
     period = contract.info.get("periods")
-    return chosen if period is None else chosen.set_column(chosen.column_names.index(period), period, pc.fill_null(chosen[period], _ALWAYS))
+    return chosen if period is None else chosen.set_column(chosen.column_names.index(period), period, pc.fill_null(chosen[period], _BLANK_PERIOD[contract.columns[period].info["unit"]]))
 
 
 def _told_apart_by(contract: sa.Table) -> list[str]:

@@ -22,9 +22,9 @@ from assets.query import Engine, Query, Relation, sql_beside
 from models.settings import Company
 from models.stage_dates import ancestors
 from quality.expectations import Expectation, Finding, expectations_of, find
-from quality.masking import quoted
+from quality.masking import quoted, quoted_number
 from quality.tables import EXPORTED
-from quality.tables.columns import key_columns, money_as_floats
+from quality.tables.columns import NUMBERS, key_columns, money_as_floats
 
 VERDICTS = ("accepted", "superseded", "rejected")
 
@@ -302,8 +302,11 @@ def _failures(unread: pd.DataFrame, findings: list[Finding], expected: list[Expe
 def _shown(unread: pd.DataFrame, contract: sa.Table) -> pa.Table:
     """Values that could not be read as they may be shown: hidden where their column is private, else quoted without e-mails and phones."""
     private = {c.name for c in contract.columns if c.info["private"]}
+    numbers = {c.name for c in contract.columns if c.info["unit"] in NUMBERS}
     shown = unread[["_row", "column", "value", "expected"]].copy()
-    shown["value"] = shown["value"].map(quoted, na_action="ignore").where(~shown["column"].isin(private), "***")
+    as_number = shown["value"].map(quoted_number, na_action="ignore")
+    as_text = shown["value"].map(quoted, na_action="ignore")
+    shown["value"] = as_number.where(shown["column"].isin(numbers), as_text).where(~shown["column"].isin(private), "***")
     schema = pa.schema([("_row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("expected", pa.string())])
     return pa.Table.from_pandas(shown, schema=schema, preserve_index=False)
 

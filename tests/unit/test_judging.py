@@ -163,3 +163,11 @@ def test_calls_for_a_month_and_a_quarter_that_begin_on_one_day_are_two(tmp_path)
     calls = "month,2025-04-01,all,all,commit,100,2025-04-02\nquarter,2025-04-01,all,all,commit,300,2025-04-02\n,2025-04-01,all,all,commit,1,2025-04-02\n"
     rows = judged_rows(tmp_path, "forecast_calls", {"forecast_calls": header + calls + "quarter,2025-04-01,all,all,commit,310,2025-04-02\n"})
     assert [row["_verdict"] for row in rows] == ["accepted", "superseded", "accepted", "accepted"]
+
+
+def test_an_amount_that_is_quoted_keeps_its_digits_and_a_phone_in_a_text_does_not(tmp_path):
+    text = "opportunity_id,stage,created_at,amount,expected_close_date,closed_at\n"
+    text += "a,talk,2025-01-01,about 1500000,ask 415 555 0123,\nb,talk,2025-01-01,ask 13812345678,,\n"
+    a, b = judged_rows(tmp_path, "opportunities", {"opportunities": text})
+    assert [(aside["column"], aside["value"]) for aside in a["_set_aside"]] == [("amount", "about 1500000"), ("expected_close_date", "ask 41****23")]
+    assert [aside["value"] for aside in b["_set_aside"]] == ["ask 138****5678"]

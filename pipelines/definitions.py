@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.core import trusted
+from assets.core import records, trusted
 from assets.exports import exported
 from assets.exports.judge import expected_of
 from assets.forecasts import forecasts
@@ -18,7 +18,7 @@ from quality.tables import ALL
 defs = dg.Definitions(
     assets=[
         *exported.ASSETS,
-        *dg.load_assets_from_modules([trusted, forecasts, lists, quality_tables]),
+        *dg.load_assets_from_modules([records, trusted, forecasts, lists, quality_tables]),
         *METRIC_ASSETS,
         publication,
         pull_tables,

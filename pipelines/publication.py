@@ -81,13 +81,10 @@ def run_log_row(
     return pa.Table.from_pylist([row])
 
 
-def with_targets(company: Configuration, exported: pd.DataFrame) -> Configuration:
-    """The company with the accepted exported targets besides those of its configuration, which go first."""
-    configured = {(t.period_kind, t.period_start, t.dimension, t.member, t.metric) for t in company.targets}
-    accepted = exported[exported["_verdict"] == "accepted"]
-    rows = zip(accepted["period_kind"], accepted["period_start"].dt.date, accepted["dimension"], accepted["member"], accepted["metric"], accepted["target"])
-    added = [Target(**dict(zip(Target.model_fields, row))) for row in rows if row[:5] not in configured]
-    return company.model_copy(update={"targets": (*company.targets, *added)})
+def with_targets(company: Configuration, targets: pd.DataFrame) -> Configuration:
+    """The company with the trusted targets: those of its configuration and the exported ones."""
+    rows = targets.assign(period_start=targets["period_start"].dt.date)[list(Target.model_fields)].to_dict("records")
+    return company.model_copy(update={"targets": tuple(Target(**row) for row in rows)})
 
 
 @dg.asset(
@@ -95,7 +92,7 @@ def with_targets(company: Configuration, exported: pd.DataFrame) -> Configuratio
     group_name="reports",
     description="All report tables in the report database, in one transaction, and the report page.",
     partitions_def=AS_OF,
-    ins={name: dg.AssetIn(name) for name in [*_COMPUTED, *(f"exported_{name}" for name in EXPORTED), *BEHIND_TABLES]},
+    ins={name: dg.AssetIn(name) for name in [*_COMPUTED, *(f"exported_{name}" for name in EXPORTED), *BEHIND_TABLES, "targets"]},
     required_resource_keys={"company", "source", "home", "engine", "report_database", "as_of", "started_at"},
 )
 def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.MaterializeResult:
@@ -105,7 +102,7 @@ def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.Mate
     not_computed = skipped(given.company, list(given.source.notes.values()), given.as_of, export_date, tables, given.engine)
     as_of_from = found_in if given.as_of == export_date else ASKED_FOR[given.company.language]
     log = run_log_row(context.run.run_id, given.started_at, counts, not_computed, given.as_of, as_of_from)
-    aimed = with_targets(given.company, read_frame(Path(tables["exported_targets"].path)))
+    aimed = with_targets(given.company, read_frame(Path(tables["targets"].path)))
     stored = {name: Path(tables[name].path) for name in _COMPUTED}
     begins = first_listed_day({name: read_frame(stored[name]) for name in PERIOD_TABLES}, aimed, given.as_of)
     behind = rows_behind(begins, given.company, tables, given.engine)

@@ -60,6 +60,11 @@ def home(context) -> Iterator[Home]:
         yield place
 
 
+@dg.resource(required_resource_keys={"home"}, description="The key of the home folder by which ids that name people are masked.")
+def mask_key(context) -> bytes:
+    return context.resources.home.mask_key()
+
+
 @dg.resource(description="The as-of date: the partition of the run.")
 def as_of(context) -> date:
     return date.fromisoformat(context.run.tags[PARTITION_TAG])
@@ -134,6 +139,7 @@ def resources() -> dict[str, dg.ResourceDefinition]:
         "company": company,
         "source": source,
         "home": home,
+        "mask_key": mask_key,
         "as_of": as_of,
         "export_date": export_date,
         "report_database": report_database,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.core.records import records_without_export
 from assets.declare import AS_OF
 from assets.exports.as_of import ASKED_FOR
 from assets.exports.exported import tables_without_export
@@ -101,7 +102,7 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
         _check_as_of(chosen, found_in, export_date)
         job, engine = defs.resolve_job_def(job_name), DuckDB(home.spill)
         lake = Lake(home.lake, engine, chosen)
-        absent = tables_without_export(source, company, engine, chosen, export_date)
+        absent = {**tables_without_export(source, company, engine, chosen, export_date), **records_without_export(company)}
         for name, table in absent.items():
             lake.store(name, table)
         job = job.get_subset(asset_selection={key for key in job.asset_layer.executable_asset_keys if key.path[-1] not in absent})

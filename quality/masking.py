@@ -4,7 +4,8 @@ What belongs here: the form of a mask and what is taken for an e-mail, a phone, 
 are shown (assets, pipelines).
 
 In free text whatever could be a phone is masked, because a quotation only has to be recognised at its place. An id
-is a key: it is masked only where it surely is an e-mail or a phone, and equal ids get equal masks.
+is a key: it is masked only where it surely is an e-mail or a phone, and equal ids get equal masks. A value of a column of
+numbers is masked only where it surely is one, because its digits are what somebody has to mend.
 """
 
 import hashlib
@@ -65,6 +66,11 @@ def quoted(text: str) -> str:
     return masked_text(text)[:QUOTED_CHARACTERS]
 
 
+def quoted_number(text: str) -> str:
+    """A value of a column of numbers as it may be quoted: seven digits or more are an amount there, unless they are surely a phone."""
+    return _sure_phones_masked(_EMAIL.sub(r"\1***@\2", text))[:QUOTED_CHARACTERS]
+
+
 def masked_name(name: str) -> str:
     """A person's name with its first letter alone: ``张*``, ``A***``."""
     first = name.strip()[:1]
@@ -86,7 +92,7 @@ def masked_id(value: str, key: bytes) -> str:
     every date, so that joins hold, different ones different masks, and nobody without the key can try values out.
     """
     shown = _EMAIL.sub(r"\1***@\2", value) if "@" in value or "＠" in value else value
-    shown = _SURE_PHONE.sub(lambda found: _masked_digits(found), shown)
+    shown = _sure_phones_masked(shown)
     return value if shown == value else f"{shown}~{_tag(value, key)}"
 
 
@@ -106,6 +112,10 @@ def id_masks(values: Iterable[str], key: bytes, *, people: bool = False) -> dict
     """The masks of those of ``values`` that need one, by value; ``people``: every name is masked, too."""
     mask: Callable[[str], str] = partial(masked_person if people else masked_id, key=key)
     return {value: shown for value in values if (shown := mask(value)) != value}
+
+
+def _sure_phones_masked(text: str) -> str:
+    return _SURE_PHONE.sub(_masked_digits, text)
 
 
 def _masked_digits(found: re.Match) -> str:

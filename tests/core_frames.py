@@ -1,5 +1,6 @@
 """Tiny judged exports and the trusted tables that follow from them, for tests of assets/core."""
 
+import inspect
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
@@ -9,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.core import trusted
+from assets.core import records, trusted
 from assets.exports.reading import schema_of
 from assets.exports.settings import Configuration
 from assets.query import Parquet, Query
@@ -27,9 +28,27 @@ COMPANY = Configuration.model_validate(
     }
 )
 
+FROM_SETTINGS = {name: getattr(trusted, name) for name in ("parameters", "stages", "stage_periods", "calendar", "working_days")}
+"""The core tables that follow from settings alone, and their assets."""
+
+OF_DEALS = {
+    name: getattr(trusted, name)
+    for name in (
+        "opportunity_versions", "owner_teams", "stage_dates", "stage_entries", "episodes", "stage_visits", "opportunities", "opportunity_segments",
+    )
+}  # fmt: skip
+"""The core tables that follow from the exports of deals and people, each after those that it reads."""
+
+COMPUTED = {**OF_DEALS, **{name: getattr(records, name) for name in records.RECORDS}}
+"""Every core table that follows from exports, each after those that it reads. What an asset reads stands in its signature."""
+
+MASK_KEY = b"test"
+
 _DERIVED = {
     "opportunities": {"pipeline_key": pa.string(), "stage_key": pa.string(), "status": pa.string(), "amount_reporting": pa.decimal128(18, 2)},
     "stage_history": {"stage_key": pa.string(), "stage_kind": pa.string(), "previous_stage_key": pa.string(), "amount_reporting": pa.decimal128(18, 2)},
+    "leads": {"ok_phone_real": pa.bool_()},
+    "payments": {"amount_reporting": pa.decimal128(18, 2)},
     "field_history": {"old_amount": pa.decimal128(18, 2), "new_amount": pa.decimal128(18, 2), "old_date": pa.date32(), "new_date": pa.date32()},
 }
 
@@ -59,6 +78,12 @@ def bare(asset):
     return asset.op.compute_fn.decorated_fn
 
 
+def handed(asset, tables: Mapping[str, Parquet], given: Mapping[str, object]) -> dict[str, object]:
+    """The arguments of an asset's function: each of its parameters from ``given`` or, by name, from ``tables``."""
+    names = inspect.signature(bare(asset)).parameters
+    return {name: given[name] if name in given else tables[name] for name in names}
+
+
 @cache
 def _engine(spill: Path) -> DuckDB:
     return DuckDB(spill)
@@ -77,29 +102,11 @@ def trusted_tables(exported: Mapping[str, pa.Table], as_of: date, export_date: d
 
     for name in EXPORTED:
         keep(f"exported_{name}", exported.get(name, judged(name, [])))
-    for name, frame in (
-        ("parameters", bare(trusted.parameters)(company=company, as_of=as_of, export_date=export_date)),
-        ("stages", bare(trusted.stages)(company=company, as_of=as_of)),
-        ("stage_periods", bare(trusted.stage_periods)(company=company, as_of=as_of)),
-        ("calendar", bare(trusted.calendar)(company=company, as_of=as_of)),
-        ("working_days", bare(trusted.working_days)(company=company, as_of=as_of)),
-    ):
-        keep(name, pa.Table.from_pandas(frame, preserve_index=False))
-    for name, asset, inputs in (
-        ("opportunity_versions", trusted.opportunity_versions, ("exported_opportunities", "stage_periods", "parameters")),
-        ("owner_teams", trusted.owner_teams, ("exported_owners", "parameters")),
-        ("stage_dates", trusted.stage_dates, ("exported_opportunities",)),
-        ("stage_entries", trusted.stage_entries, ("opportunity_versions", "exported_stage_history", "stage_dates", "stages", "stage_periods", "parameters")),
-        ("episodes", trusted.episodes, ("stage_entries", "exported_stage_history", "exported_field_history", "opportunity_versions", "parameters")),
-        ("stage_visits", trusted.stage_visits, ("stage_entries", "episodes", "owner_teams", "working_days", "parameters")),
-        (
-            "opportunities",
-            trusted.opportunities,
-            ("opportunity_versions", "stage_entries", "episodes", "stages", "owner_teams", "exported_activities", "exported_field_history", "parameters"),
-        ),
-        ("opportunity_segments", trusted.opportunity_segments, ("opportunities",)),
-    ):
-        settings = {"company": company} if name in ("stage_dates", "opportunities", "opportunity_segments") else {}
-        query: Query = bare(asset)(**{i: handles[i] for i in inputs}, **settings)
+    dates = {"company": company, "as_of": as_of, "export_date": export_date}
+    for name, asset in FROM_SETTINGS.items():
+        keep(name, pa.Table.from_pandas(bare(asset)(**handed(asset, {}, dates)), preserve_index=False))
+    given = {"company": company, "engine": engine, "mask_key": MASK_KEY}
+    for name, asset in COMPUTED.items():
+        query: Query = bare(asset)(**handed(asset, handles, given))
         keep(name, engine.arrow(Query(f"SELECT * FROM ({query.sql}) ORDER BY ALL", query.tables)))
     return tables

@@ -70,25 +70,34 @@ def local_folder(place: str) -> Path:
 def find_files(folder: Folder, source: TableSource, table: str) -> list[ExportFile]:
     """The files of ``table``, sorted by relative name; an empty list where an optional table has none.
 
-    Raises MissingExport (no folder; no file of a required table), SourceProblems (a pattern that leaves the folder)
-    or UnreadableFile (a folder in place of a file, an empty file, a link to nothing, an archive without one file to
-    choose), with every problem of its kind.
+    Raises as `files_of`, and MissingExport where a required table has no file.
     """
-    _check_folder(folder)
-    outside = [p for p in source.files if not p or PurePosixPath(p).is_absolute() or ".." in PurePosixPath(p).parts]
-    if outside:
-        raise SourceProblems(f"exports.tables.{table}.files: the pattern {p!r} is not a path below the exports folder, such as deals-*.csv" for p in outside)
-    found, problems = {}, []
-    for pattern in source.files:
-        matching, wrong = _matching(folder, pattern)
-        found |= {file.name: file for file in matching}
-        problems += [f"table {table}: {problem}" for problem in wrong]
-    files = [found[name] for name in sorted(found)]
-    problems += [f"table {table}: the file {f.name!r} is empty (0 bytes); export it again" for f in files if not f.bytes]
-    if problems:
-        raise UnreadableFile(dict.fromkeys(problems))
+    files = files_of(folder, source.files, f"exports.tables.{table}", f"table {table}")
     if not files and table in REQUIRED_TABLES:
         raise MissingExport(missing_files(folder, source.files, table))
+    return files
+
+
+def files_of(folder: Folder, patterns: Sequence[str], setting: str, named: str) -> list[ExportFile]:
+    """The files that ``patterns`` match, sorted by relative name.
+
+    ``setting`` is what the patterns are configured under, and ``named`` what an error says the files to be.
+    Raises MissingExport (no folder), SourceProblems (a pattern that leaves the folder) or UnreadableFile (a folder in
+    place of a file, an empty file, a link to nothing, an archive without one file to choose), with every problem of its kind.
+    """
+    _check_folder(folder)
+    outside = [p for p in patterns if not p or PurePosixPath(p).is_absolute() or ".." in PurePosixPath(p).parts]
+    if outside:
+        raise SourceProblems(f"{setting}.files: the pattern {p!r} is not a path below the exports folder, such as deals-*.csv" for p in outside)
+    found, problems = {}, []
+    for pattern in patterns:
+        matching, wrong = _matching(folder, pattern)
+        found |= {file.name: file for file in matching}
+        problems += [f"{named}: {problem}" for problem in wrong]
+    files = [found[name] for name in sorted(found)]
+    problems += [f"{named}: the file {f.name!r} is empty (0 bytes); export it again" for f in files if not f.bytes]
+    if problems:
+        raise UnreadableFile(dict.fromkeys(problems))
     return files
 
 

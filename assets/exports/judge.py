@@ -22,9 +22,9 @@ from assets.query import Engine, Query, Relation, sql_beside
 from models.settings import Company
 from models.stage_dates import ancestors
 from quality.expectations import Expectation, Finding, expectations_of, find
-from quality.masking import quoted
+from quality.masking import quoted, quoted_number
 from quality.tables import EXPORTED
-from quality.tables.columns import key_columns, money_as_floats
+from quality.tables.columns import NUMBERS, key_columns, money_as_floats
 
 VERDICTS = ("accepted", "superseded", "rejected")
 
@@ -33,10 +33,10 @@ _SAYS_MISSING = {"close_date_missing": "closed_at"}
 
 _DERIVED_FROM = {"amount": ("amount_reporting",)}
 
-_OWN_SQL = ("opportunities", "stage_history", "field_history", "activities", "leads", "owners")
+_OWN_SQL = ("opportunities", "stage_history", "field_history", "activities", "leads", "owners", "payments")
 
-_ALWAYS = date(1, 1, 1)
-"""Stands for a period without a beginning where rows are told apart by it."""
+_BLANK_PERIOD = {"date": date(1, 1, 1), "label": ""}
+"""Stands, by unit, for a blank period where rows are told apart by it."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _what_decides(judged: pa.Table, contract: sa.Table) -> pa.Table:
     changed = judged["updated_at"] if "updated_at" in judged.column_names else pa.nulls(judged.num_rows, pa.timestamp("us"))
     chosen = judged.select(["_row", "_snapshot", *_told_apart_by(contract)]).append_column("_changed_at", changed)
     period = contract.info.get("periods")
-    return chosen if period is None else chosen.set_column(chosen.column_names.index(period), period, pc.fill_null(chosen[period], _ALWAYS))
+    return chosen if period is None else chosen.set_column(chosen.column_names.index(period), period, pc.fill_null(chosen[period], _BLANK_PERIOD[contract.columns[period].info["unit"]]))
 
 
 def _told_apart_by(contract: sa.Table) -> list[str]:
@@ -302,8 +302,11 @@ def _failures(unread: pd.DataFrame, findings: list[Finding], expected: list[Expe
 def _shown(unread: pd.DataFrame, contract: sa.Table) -> pa.Table:
     """Values that could not be read as they may be shown: hidden where their column is private, else quoted without e-mails and phones."""
     private = {c.name for c in contract.columns if c.info["private"]}
+    numbers = {c.name for c in contract.columns if c.info["unit"] in NUMBERS}
     shown = unread[["_row", "column", "value", "expected"]].copy()
-    shown["value"] = shown["value"].map(quoted, na_action="ignore").where(~shown["column"].isin(private), "***")
+    as_number = shown["value"].map(quoted_number, na_action="ignore")
+    as_text = shown["value"].map(quoted, na_action="ignore")
+    shown["value"] = as_number.where(shown["column"].isin(numbers), as_text).where(~shown["column"].isin(private), "***")
     schema = pa.schema([("_row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("expected", pa.string())])
     return pa.Table.from_pandas(shown, schema=schema, preserve_index=False)
 

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from assets.exports.crm.declaration import Crm, Lookup, Spelling, spelled
 from assets.exports.errors import ExportError, HeaderProblems, SourceProblems, listed, nearest
-from assets.exports.files import Folder, find_files
+from assets.exports.files import Folder, files_of
 from assets.exports.headers import find_header
 from assets.exports.parsing import BLANKS
 from assets.exports.readers import open_text
-from assets.exports.settings import Configuration, FileForm, LookupSource, TableSource
+from assets.exports.settings import Configuration, FileForm, LookupSource
 from assets.exports.shaping import rows_of_table
 
 MERGED_DEALS = "merged_deals"
@@ -80,7 +80,7 @@ class Lookups:
 
     def _pairs(self, name: str, source: LookupSource, lookup: Lookup) -> pa.Table:
         where = f"exports.lookups.{name}"
-        files = find_files(self._folder, TableSource(files=source.files), where)
+        files = files_of(self._folder, source.files, where, f"lookup {name}")
         if not files:
             raise SourceProblems(f"{where}.files: no file of the exports folder matches {listed(source.files, are_headers=False)}; correct it or remove it")
         form = FileForm(**{key: getattr(source, key) if getattr(source, key) is not None else getattr(self._form, key) for key in FileForm.model_fields})

@@ -62,7 +62,7 @@ _USUAL_ZONED = ("____-__-__T__:__:__.___+0000", "____-__-__T__:__:__.___Z", "___
 """The commonest shapes of ISO 8601, which are recognised many times faster than by the expressions above."""
 
 ISO_FORMS = "ISO 8601 (2024-01-31, 2024-01-31 08:30:00, 2024-01-31T08:30:00+08:00)"
-_YEAR_FIRST_WORDS = "2024/1/31, 2024年1月31日 or 2024.1.31 with or without a time"
+_YEAR_FIRST_WORDS = "2024/1/31, 2024年1月31日 or 2024.1.31 with or without a time and a zone"
 
 _AMOUNT_DIGITS = "DECIMAL(26,12)"
 _MONEY = "DECIMAL(18,2)"

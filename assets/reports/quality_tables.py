@@ -26,6 +26,7 @@ DERIVED = {
     "opportunities": ("pipeline_key", "stage_key", "status", "amount_reporting"),
     "stage_history": ("pipeline_key", "stage_key", "stage_kind", "previous_stage_key", "amount_reporting"),
     "field_history": ("old_amount", "new_amount", "old_date", "new_date"),
+    "payments": ("amount_reporting",),
 }
 """Columns that judging adds to a table besides its own, its rules' and those that every exported row carries."""
 

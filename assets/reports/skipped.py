@@ -9,6 +9,7 @@ from datetime import date
 
 import pandas as pd
 
+from assets.core.records import RECORDS
 from assets.exports.settings import Configuration
 from assets.query import Engine, Parquet, Query
 from assets.reports.page_figures import phrases
@@ -58,11 +59,15 @@ NOT_BUILT: dict[Language, tuple[str, ...]] = {
 """What no run computes yet, whatever is exported."""
 
 USED = ("opportunities", "stage_history", "field_history", "owners", "activities", "accounts", "targets", "exchange_rates")
-"""Exported tables that some number or name comes from; the others are read and checked and go no further."""
+"""Exported tables that some number or name comes from; of the others those of `RECORDS` are trusted tables, the rest is read and checked and goes no further."""
 
 _SENTENCES: dict[str, dict[Language, tuple[str, str]]] = {
     "absent": {"en": ("{what}", "no {table} export"), "zh": ("{what}", "没有导出{table}")},
     "not_built": {"en": ("{what}", "not built yet, whatever is exported"), "zh": ("{what}", "尚未实现，与导出内容无关")},
+    "kept": {
+        "en": ("{what}", "read, checked and kept as trusted tables, and used for no number yet"),
+        "zh": ("{what}", "已读取、检查并存为可信表，但尚未用于任何数字"),
+    },
     "unused": {"en": ("{what}", "read and checked, and used for no number yet"), "zh": ("{what}", "已读取并检查，但尚未用于任何数字")},
     "note": {"en": ("reading", "{note}"), "zh": ("读取", "{note}")},
     "stale": {
@@ -167,8 +172,9 @@ def skipped(company: Configuration, notes: list[str], as_of: date, newest_export
         for name, what in _LACKING.items()
         if name not in configured and not (name == "targets" and company.targets)
     ]
-    unused = [words[f"table.{name}"] for name in EXPORTED if name in configured and name not in USED]
-    found += [say("unused", what=separator.join(unused))] if unused else []
+    unused = [name for name in EXPORTED if name in configured and name not in USED]
+    for key, names in (("kept", [n for n in unused if n in RECORDS]), ("unused", [n for n in unused if n not in RECORDS])):
+        found += [say(key, what=separator.join(words[f"table.{name}"] for name in names))] if names else []
     found += [say("note", note=note) for note in notes]
     age_days = (as_of - newest_export).days
     if age_days >= company.thresholds.stale_export_days:

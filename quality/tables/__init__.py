@@ -7,7 +7,7 @@ exported ones under ``exported_<name>``.
 
 import sqlalchemy as sa
 
-from quality.tables.core import CORE
+from quality.tables.core_records import CORE
 from quality.tables.export_records import EXPORTS
 from quality.tables.forecasts import FORECASTS
 from quality.tables.metrics import METRICS

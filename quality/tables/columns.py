@@ -32,6 +32,9 @@ UNITS = {
     "position": "place in an order",
 }
 
+NUMBERS = ("amount", "original_amount", "count", "share", "ratio", "days", "number", "position")
+"""Units whose values are numbers."""
+
 SEVERITIES = ("warning", "reject", "critical")
 """What a failed expectation does: it is listed, it rejects the row, it stops everything downstream."""
 

@@ -23,12 +23,14 @@ forecast_calls = table(
     EXPORTS,
     "forecast_calls",
     "One row per call: what a person committed.",
+    column("period_kind", "label", "week, month or quarter; null: month", values=("week", "month", "quarter")),
     column("period_start", "date", "First day of the period", key=True),
     column("dimension", "label", "owner, team or all", key=True),
     column("member", "label", "Owner, team or all", key=True),
     column("category", "label", "commit or best case", key=True),
-    column("amount", "original_amount", "Amount called", required=True),
+    column("amount", "original_amount", "Amount called, in the reporting currency", required=True),
     column("called_at", "time", "When", key=True),
+    periods="period_kind",
 )
 
 payments = table(
@@ -39,7 +41,7 @@ payments = table(
     column("kind", "label", "prepayment, progress or final", key=True),
     column("due_at", "date", "Due", key=True),
     column("paid_at", "date", "Paid"),
-    column("amount", "original_amount", "Amount", required=True),
+    column("amount", "original_amount", "Amount, in the currency of the opportunity", required=True),
     rules=PARENT_RULES,
 )
 

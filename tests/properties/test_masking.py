@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quality.masking import id_masks, masked_account, masked_id, masked_name, masked_person, masked_text
+from quality.masking import id_masks, masked_account, masked_id, masked_name, masked_person, masked_text, quoted_number
 
 KEY = b"a key of a test"
 WORDS = st.text(alphabet=string.ascii_letters + "询问电话：，。¥ ", max_size=12)
@@ -55,6 +55,29 @@ def test_masking_twice_is_masking_once(text):
 )
 def test_texts(text, shown):
     assert masked_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    "value, shown",
+    [
+        ("about 1500000", "about 1500000"),
+        ("1500000 / 2500000", "1500000 / 2500000"),
+        ("-12345678.5x", "-12345678.5x"),
+        ("1.500.000,00 EUR?", "1.500.000,00 EUR?"),
+        ("123456789012", "123456789012"),
+        ("ask 13812345678", "ask 138****5678"),
+        ("138 1234 5678", "138****5678"),
+        ("+49 171 2345678", "+491****5678"),
+        ("zhang@example.com", "z***@example.com"),
+    ],
+)
+def test_a_quoted_number_keeps_its_digits_and_loses_sure_phones(value, shown):
+    assert quoted_number(value) == shown
+
+
+@given(before=WORDS, after=WORDS, mobile=MOBILES)
+def test_no_mobile_survives_in_a_column_of_numbers(before, after, mobile):
+    assert mobile not in quoted_number(f"{before} {mobile} {after}")
 
 
 @given(values=st.sets(MOBILES | st.builds("{}@{}".format, LOCALS, DOMAINS), min_size=2, max_size=30))

@@ -1,7 +1,8 @@
 """What holds of reading for any text: amounts come back to the cent, days come back, no text breaks it."""
 
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -19,6 +20,8 @@ CENT = Decimal("0.01")
 
 _amounts = st.decimals(min_value=-(10**12), max_value=10**12, places=2, allow_nan=False, allow_infinity=False)
 _fine_amounts = st.decimals(min_value=-(10**5), max_value=10**5, places=9, allow_nan=False, allow_infinity=False)
+_zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+_moments = st.datetimes(datetime(1970, 1, 2), datetime(2037, 12, 31), timezones=_zones).map(lambda moment: moment.replace(microsecond=0))
 _near_values = st.text(alphabet="0123456789.,-+()¥$%万亿kMe: /年月日TZ０'\u00a0\\\"", max_size=14)
 
 
@@ -66,6 +69,18 @@ def test_a_day_comes_back_from_every_declared_form(connection, days):
     for form in ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%Y年%m月%d日", "%d.%m.%Y", "%d %B %Y"):
         assert values(connection, "date", [day.strftime(form) for day in days], forms(dates=[form])) == days
         assert values(connection, "date", [f"{day.year}/{day.month}/{day.day}" for day in days], forms()) == days
+
+
+@pytest.mark.slow
+@FEW
+@given(moments=st.lists(_moments, min_size=1, max_size=50))
+def test_a_moment_comes_back_from_every_form_that_begins_with_the_year(connection, moments):
+    """In the company's zone, whichever zone it is written in; 2024/3/5 as 2024-03-05."""
+    expected = [moment.astimezone(ZoneInfo("America/New_York")).replace(tzinfo=None) for moment in moments]
+    for form in ("%Y-%m-%dT%H:%M:%S%z", "%Y/%m/%d %H:%M:%S %z", "%Y.%m.%d %H:%M:%S%z", "%Y年%m月%d日 %H:%M:%S %z"):
+        assert values(connection, "time", [moment.strftime(form) for moment in moments], forms()) == expected
+    unpadded = [f"{m.year}/{m.month}/{m.day} {m.hour}:{m:%M:%S} {m.strftime('%z')[:3]}:{m.strftime('%z')[3:]}" for m in moments]
+    assert values(connection, "time", unpadded, forms()) == expected
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipelines.demo.salesforce import with_unmoved_rows as unmoved_rows
-from tests.round_trips.company import CLOSED, Company
+from tests.round_trips.company import CLOSED, OPEN_STAGES, Company
 
 ZONE = "Asia/Shanghai"
 
@@ -216,6 +216,29 @@ def closed_once(company: Company) -> Company:
     kept = history[~history["stage"].isin(CLOSED) | is_last]
     before = kept.groupby("opportunity_id")["stage"].shift()
     return company.with_frames(stage_history=kept.assign(previous_stage=before)[kept["stage"] != before])
+
+
+def back_one_stage_earlier(company: Company) -> Company:
+    """A deal that comes back does so in the stage before the one in which it was closed, where there is one."""
+    history = company.frames["stage_history"]
+    is_return = history.groupby("opportunity_id")["stage"].shift().isin(CLOSED)
+    earlier = history["stage"].map(dict(zip(OPEN_STAGES[1:], OPEN_STAGES))).fillna(history["stage"])
+    moved = history.assign(stage=history["stage"].mask(is_return, earlier))
+    before = moved.groupby("opportunity_id")["stage"].shift()
+    return company.with_frames(stage_history=moved.assign(previous_stage=before)[moved["stage"] != before])
+
+
+def returns_are_moves(company: Company) -> Company:
+    """Every closing is told, and a return by the move to another stage alone: a deal that comes back where it was closes once."""
+    history = company.frames["stage_history"]
+    deal = history.groupby("opportunity_id")["stage"]
+    unseen = history["stage"].isin(CLOSED) & deal.shift().eq(deal.shift(-1))
+    is_unseen = history["opportunity_id"].isin(history.loc[unseen, "opportunity_id"])
+    once = closed_once(company.with_frames(stage_history=history[is_unseen])).frames["stage_history"]
+    told = history[~is_unseen]
+    left = told["stage"].where(~told["stage"].isin(CLOSED)).groupby(told["opportunity_id"])
+    before = left.transform(lambda stages: stages.ffill().shift())
+    return company.with_frames(stage_history=pd.concat([told.assign(previous_stage=before), once]).sort_index())
 
 
 def closed_at_the_instant(company: Company) -> Company:

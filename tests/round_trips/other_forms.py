@@ -13,6 +13,7 @@ from tests.round_trips.crm_writing import (
     Frame,
     Value,
     amount_of_the_closing_before_it,
+    back_one_stage_earlier,
     changes_alone,
     closed_at_the_instant,
     closed_once,
@@ -22,6 +23,7 @@ from tests.round_trips.crm_writing import (
     local,
     outcome,
     percent,
+    returns_are_moves,
     said,
     where,
     without_closings,
@@ -96,7 +98,7 @@ DYNAMICS = CrmForm(
             "opportunityclose.csv",
             "stage_history",
             {
-                "activityid": lambda rows, form: "c-" + rows["opportunity_id"],
+                "activityid": lambda rows, form: "c-" + rows["opportunity_id"] + "-" + rows.groupby("opportunity_id").cumcount().astype("str"),
                 "_opportunityid_value": "opportunity_id",
                 "actualend": "entered_at",
                 "actualrevenue": _actual_revenue,
@@ -114,13 +116,13 @@ DYNAMICS = CrmForm(
         ),
         File("systemuser.csv", "owners", {"systemuserid": "owner_id", "businessunitidname": "team"}),
     ),
-    facts=(closed_once, amount_of_the_closing_before_it, in_the_last_open_stage),
+    facts=(back_one_stage_earlier, returns_are_moves, amount_of_the_closing_before_it, in_the_last_open_stage),
     writes=(changes_alone, discounts_at_closing_unlogged),
     stages=_LABELS,
     fields={"amount": "estimatedvalue", "expected_close_date": "estimatedclosedate", "owner_id": "ownerid", "stage": "stepname"},
     marks=only_the_beginning_is_derived,
 )  # fmt: skip
-"""The closing is a record of its own; a return after it is seen by nothing in these files, so each deal closes once."""
+"""Every closing is a record of its own; a return to the stage in which the deal was closed is seen by nothing in these files."""
 
 # ---- Pipedrive -----------------------------------------------------------------------------------------------------
 

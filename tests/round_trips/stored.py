@@ -13,39 +13,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.core import trusted
 from assets.exports.settings import Configuration
 from assets.query import Parquet
 from pipelines.engine.duckdb import DuckDB
 from pipelines.lake import Lake
 from quality.tables import EXPORTED
-from tests.core_frames import bare, judged
+from tests.core_frames import FROM_SETTINGS, OF_DEALS, bare, handed, judged
 from tests.crm_exports import judged_tables
 from tests.round_trips.company import Company, configuration, exported
 
-_FROM_SETTINGS = ("parameters", "stages", "stage_periods", "calendar", "working_days")
-_COMPUTED = {
-    "opportunity_versions": ("exported_opportunities", "stage_periods", "parameters"),
-    "owner_teams": ("exported_owners", "parameters"),
-    "stage_dates": ("exported_opportunities",),
-    "stage_entries": ("opportunity_versions", "exported_stage_history", "stage_dates", "stages", "stage_periods", "parameters"),
-    "episodes": ("stage_entries", "exported_stage_history", "exported_field_history", "opportunity_versions", "parameters"),
-    "stage_visits": ("stage_entries", "episodes", "owner_teams", "working_days", "parameters"),
-    "opportunities": (
-        "opportunity_versions",
-        "stage_entries",
-        "episodes",
-        "stages",
-        "owner_teams",
-        "exported_activities",
-        "exported_field_history",
-        "parameters",
-    ),
-    "opportunity_segments": ("opportunities",),
-}
-_OF_COMPANY = ("stage_dates", "opportunities", "opportunity_segments")
-
-COMPARED = tuple(name for name in _COMPUTED if name != "stage_dates")
+COMPARED = tuple(name for name in OF_DEALS if name != "stage_dates")
 """The core tables that follow from exports; `stage_dates` is an intermediate form of one kind of history."""
 
 MARKED = ("stage_entries", "episodes", "stage_visits")
@@ -62,11 +39,10 @@ def _settings_tables() -> dict[str, Path]:
     """The tables that follow from settings alone, which every case shares, stored once."""
     company, folder = configuration({"tables": {"opportunities": {"files": "none"}}}), Path(mkdtemp())
     lake = Lake(folder, _engine(), company.as_of)
-    given = {"company": company, "as_of": company.as_of}
-    for name in _FROM_SETTINGS:
-        more = {"export_date": company.as_of} if name == "parameters" else {}
-        lake.store(name, bare(getattr(trusted, name))(**given, **more))
-    return {name: lake.path(name) for name in _FROM_SETTINGS}
+    given = {"company": company, "as_of": company.as_of, "export_date": company.as_of}
+    for name, asset in FROM_SETTINGS.items():
+        lake.store(name, bare(asset)(**handed(asset, {}, given)))
+    return {name: lake.path(name) for name in FROM_SETTINGS}
 
 
 def core_of(tables: Mapping[str, pa.Table], company: Configuration, folder: Path) -> dict[str, Path]:
@@ -76,9 +52,8 @@ def core_of(tables: Mapping[str, pa.Table], company: Configuration, folder: Path
     for name in ("opportunities", "stage_history", "field_history", "activities", "owners"):
         lake.store(f"exported_{name}", tables[name] if name in tables else judged(name, []))
         paths[f"exported_{name}"] = lake.path(f"exported_{name}")
-    for name, inputs in _COMPUTED.items():
-        more = {"company": company} if name in _OF_COMPANY else {}
-        lake.store(name, bare(getattr(trusted, name))(**{i: Parquet(str(paths[i])) for i in inputs}, **more))
+    for name, asset in OF_DEALS.items():
+        lake.store(name, bare(asset)(**handed(asset, {table: Parquet(str(path)) for table, path in paths.items()}, {"company": company})))
         paths[name] = lake.path(name)
     return {name: paths[name] for name in COMPARED}
 

@@ -1,5 +1,6 @@
 """Expectations of requirement kinds that span rows: each fires on the planted row and on no other."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from assets.exports.exported import NO_OWNERS, PARENTS_SQL
 from assets.exports.judge import NO_PARENTS, Judged, exchange_rates, judge
 from assets.exports.reading import read_table
+from assets.exports.settings import Configuration
 from assets.query import Query
 from pipelines.engine.duckdb import DuckDB
 from tests.exports_written import configuration, write
@@ -25,14 +27,18 @@ def reasons(folder: Path, table: str, files: dict[str, str], **company) -> dict[
     configured = configuration(tables, **company)
     write(folder, {f"{name}.csv": text for name, text in {"opportunities": OPPORTUNITIES, **files}.items()})
     engine = DuckDB(folder)
-    rates = exchange_rates(configured, None, TODAY)
-    parents = NO_PARENTS
-    if table not in ("opportunities", "leads"):
-        above = _judged(folder, "opportunities", configured, engine, Judged(NO_PARENTS, NO_OWNERS, rates))
-        parents = engine.arrow(Query(PARENTS_SQL, {"exported_opportunities": above}))
-    found = _judged(folder, table, configured, engine, Judged(parents, NO_OWNERS, rates)).select(["_line", "_reasons"]).to_pylist()
+    found = _judged(folder, table, configured, engine, _neighbours(folder, table, configured, engine)).select(["_line", "_reasons"]).to_pylist()
     kept = {row["_line"]: tuple(code for code in row["_reasons"] if not code.startswith("not_updated")) for row in found}
     return {line: codes for line, codes in kept.items() if codes}
+
+
+def _neighbours(folder: Path, table: str, configured: Configuration, engine: DuckDB, owners: pa.Table = NO_OWNERS) -> Judged:
+    """What judging needs to know: of other tables than opportunities and leads the judged opportunities, too."""
+    alone = Judged(NO_PARENTS, owners, exchange_rates(configured, None, TODAY))
+    if table in ("opportunities", "leads"):
+        return alone
+    above = _judged(folder, "opportunities", configured, engine, alone)
+    return replace(alone, parents=engine.arrow(Query(PARENTS_SQL, {"exported_opportunities": above})))
 
 
 def _judged(folder, table, configured, engine, neighbours) -> pa.Table:
@@ -92,9 +98,9 @@ def test_addresses_and_configured_formats(tmp_path):
 def judged_rows(folder: Path, table: str, files: dict[str, str], owners: pa.Table = NO_OWNERS, **company) -> list[dict]:
     """All rows of one table with their verdicts."""
     configured = configuration({name: {"files": f"{name}.csv"} for name in ("opportunities", *files)}, **company)
-    write(folder, {f"{name}.csv": text for name, text in files.items()})
+    write(folder, {f"{name}.csv": text for name, text in {"opportunities": OPPORTUNITIES, **files}.items()})
     engine = DuckDB(folder)
-    return _judged(folder, table, configured, engine, Judged(NO_PARENTS, owners, exchange_rates(configured, None, TODAY))).to_pylist()
+    return _judged(folder, table, configured, engine, _neighbours(folder, table, configured, engine, owners)).to_pylist()
 
 
 def test_a_value_outside_bounds_that_only_warn_is_set_aside(tmp_path):
@@ -141,3 +147,27 @@ def test_the_history_names_the_pipeline_of_each_entry(tmp_path):
     deals = "opportunity_id,stage,created_at,pipeline\na,quote,2025-01-01,two\n"
     history = "opportunity_id,stage,entered_at,pipeline\na,talk,2025-01-01,one\na,quote,2025-02-01,two\n"
     assert reasons(tmp_path, "stage_history", {"opportunities": deals, "stage_history": history}, pipelines=pipelines) == {}
+
+
+def test_a_payment_is_in_the_currency_of_its_opportunity(tmp_path):
+    deals = "opportunity_id,owner_id,stage,created_at,amount,currency\na,eva,talk,2025-01-01,10,EUR\nb,eva,talk,2025-01-01,10,\nc,eva,talk,2025-01-01,10,XXX\n"
+    due = "opportunity_id,kind,due_at,amount\na,final,2025-03-01,100\nb,final,2025-03-01,100\nc,final,2025-03-01,100\nd,final,2025-03-01,100\n"
+    rows = judged_rows(tmp_path, "payments", {"opportunities": deals, "payments": due}, currency="CNY", exchange_rates={"EUR": 8})
+    assert [(row["opportunity_id"], row["amount_reporting"], row["_reasons"]) for row in rows] == [
+        ("a", 800, []), ("b", 100, []), ("c", None, ["parent_rejected"]), ("d", 100, ["unknown_opportunity"]),
+    ]  # fmt: skip
+
+
+def test_calls_for_a_month_and_a_quarter_that_begin_on_one_day_are_two(tmp_path):
+    header = "period_kind,period_start,dimension,member,category,amount,called_at\n"
+    calls = "month,2025-04-01,all,all,commit,100,2025-04-02\nquarter,2025-04-01,all,all,commit,300,2025-04-02\n,2025-04-01,all,all,commit,1,2025-04-02\n"
+    rows = judged_rows(tmp_path, "forecast_calls", {"forecast_calls": header + calls + "quarter,2025-04-01,all,all,commit,310,2025-04-02\n"})
+    assert [row["_verdict"] for row in rows] == ["accepted", "superseded", "accepted", "accepted"]
+
+
+def test_an_amount_that_is_quoted_keeps_its_digits_and_a_phone_in_a_text_does_not(tmp_path):
+    text = "opportunity_id,stage,created_at,amount,expected_close_date,closed_at\n"
+    text += "a,talk,2025-01-01,about 1500000,ask 415 555 0123,\nb,talk,2025-01-01,ask 13812345678,,\n"
+    a, b = judged_rows(tmp_path, "opportunities", {"opportunities": text})
+    assert [(aside["column"], aside["value"]) for aside in a["_set_aside"]] == [("amount", "about 1500000"), ("expected_close_date", "ask 41****23")]
+    assert [aside["value"] for aside in b["_set_aside"]] == ["ask 138****5678"]

@@ -8,7 +8,7 @@ import pytest
 
 from assets.exports.crm import CRMS
 from assets.exports.crm.declaration import Crm, Filled
-from assets.exports.errors import HeaderProblems, SourceProblems
+from assets.exports.errors import HeaderProblems, SourceProblems, UnreadableFile
 from assets.exports.headers import map_headers
 from assets.exports.judge import NO_PARENTS, Judged, exchange_rates, judge
 from assets.exports.lookups import Lookups
@@ -153,13 +153,15 @@ def test_rows_of_merged_deals_are_no_orphans_and_their_deals_name_the_one_that_s
     [
         ({"stagse": {"files": "s.csv"}}, "hubspot has no such lookup.*nearest: 'stages'"),
         ({"stages": {"files": "none.csv"}}, "exports.lookups.stages.files: no file of the exports folder matches 'none.csv'"),
+        ({"stages": {"files": "../s.csv"}}, r"^exports.lookups.stages.files: the pattern '../s.csv' is not a path below the exports folder"),
+        ({"stages": {"files": "empty.csv"}}, r"^lookup stages: the file 'empty.csv' is empty"),
         ({"stages": {"files": "s.csv"}}, "s.csv: looked for headers stage_id, Stage ID, id; the file has 'number', 'label'"),
         ({"stages": {"files": "s.csv", "key": "numbre"}}, "looked for headers numbre; .*nearest: 'number'; name it under exports.lookups.stages.key"),
     ],
 )
 def test_what_is_wrong_with_a_lookup_is_said_with_what_to_do(lookups, message, tmp_path):
-    folder = write(tmp_path, {"deals.csv": "deal_id,dealstage\n1,7\n", "s.csv": "number,label\n7,Talk\n"})
-    with pytest.raises((SourceProblems, HeaderProblems), match=message):
+    folder = write(tmp_path, {"deals.csv": "deal_id,dealstage\n1,7\n", "s.csv": "number,label\n7,Talk\n", "empty.csv": ""})
+    with pytest.raises((SourceProblems, HeaderProblems, UnreadableFile), match=message):
         read_table(folder, "opportunities", configuration({"opportunities": {"files": "deals.csv"}}, "hubspot", {"lookups": lookups}))
 
 

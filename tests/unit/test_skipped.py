@@ -31,12 +31,14 @@ def test_what_is_not_built_is_said_whether_or_not_its_table_is_there(tmp_path, e
 
 
 def test_a_table_that_is_read_and_used_for_nothing_is_named(tmp_path):
-    assert said(tmp_path, "en", "leads", "activities", "contact_roles")["leads, contact roles"] == "read and checked, and used for no number yet"
+    lines = said(tmp_path, "en", "leads", "activities", "contact_roles", "milestones", "splits")
+    assert lines["leads, contact roles"] == "read, checked and kept as trusted tables, and used for no number yet"
+    assert lines["milestones, splits"] == "read and checked, and used for no number yet"
     assert "used for no number yet" not in str(said(tmp_path, "en", "activities", "accounts"))
 
 
 def test_what_a_missing_table_leaves_out_is_said_with_its_name(tmp_path):
     assert said(tmp_path, "en")["days without activity"] == "no activities export"
     lines = said(tmp_path, "zh", "leads")
-    assert lines["无活动天数"] == "没有导出跟进记录" and lines["线索"] == "已读取并检查，但尚未用于任何数字"
+    assert lines["无活动天数"] == "没有导出跟进记录" and lines["线索"] == "已读取、检查并存为可信表，但尚未用于任何数字"
     assert "activities" not in str(lines)

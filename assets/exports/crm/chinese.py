@@ -124,6 +124,7 @@ CRM = Crm(
             "target": ("目标值", "目标"),
         },
         "forecast_calls": {
+            "period_kind": ("周期类型",),
             "period_start": ("周期开始", "月份"),
             "dimension": ("维度",),
             "member": ("成员", "团队", "负责人"),

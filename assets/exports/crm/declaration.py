@@ -28,7 +28,8 @@ Spelling = str | tuple[str, ...]
 Headers = Mapping[str, tuple[Spelling, ...]]
 """Canonical column: every spelling of its header."""
 
-YEAR_FIRST = tuple(f"{day}{time}" for day in ("%Y/%m/%d", "%Y年%m月%d日", "%Y.%m.%d") for time in ("", " %H:%M", " %H:%M:%S"))
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M%z", " %H:%M:%S%z")
+YEAR_FIRST = tuple(f"{day}{time}" for day in ("%Y/%m/%d", "%Y年%m月%d日", "%Y.%m.%d") for time in _TIMES)
 """Written forms besides ISO 8601 that nobody can misread: they begin with the year."""
 
 TRUE = ("true", "t", "yes", "y", "1", "是", "有", "√")

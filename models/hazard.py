@@ -23,6 +23,9 @@ from models.semi_markov import SemiMarkov
 
 TRAINING_DAYS = 731
 LEAST_EXPECTED = 1e-5
+LEAST_LEARNED = 0.002
+"""Hazard of a half-month below which a row is not learned from: next to nothing can be seen there."""
+
 LARGEST_HAZARD = 0.98
 LARGEST_LOG_FACTOR = 4.0
 LARGEST_STRETCH = 3.0
@@ -30,10 +33,10 @@ LARGEST_STRETCH = 3.0
 TAIL_SHARE = 0.5
 """How much of a deal's correction still holds beyond the half-months that it was learned on."""
 
-EVENT_FREE_STRIDE = 4
+EVENT_FREE_STRIDE = 5
 """One in so many rows without an event is kept, with that weight."""
 
-UNPENALISED = 100.0
+UNPENALISED = 10.0
 EFFECT_SD = 0.4
 """Prior standard deviation of the effect of one unit of a feature on the log hazard."""
 
@@ -81,7 +84,8 @@ def fit_hazard_correction(model: SemiMarkov, training: TrainingStates, columns: 
     x = np.concatenate([columns.values[row], (step[:, None] == np.arange(HALF_MONTHS_AHEAD)).astype(float)], axis=1)
     coefficients = np.zeros((2, 1 + x.shape[1]))
     for cause, happened in ((WON_CAUSE, event & won), (LOST_CAUSE, event & ~won)):
-        coefficients[cause] = _fit(x, happened, expected[cause, row, step], weight)
+        likely = expected[cause, row, step] >= LEAST_LEARNED
+        coefficients[cause] = _fit(x[likely], happened[likely], expected[cause, row[likely], step[likely]], weight[likely])
     deals = columns.values.shape[1]
     mean = np.average(columns.values, axis=0, weights=training.weight) if len(training.weight) else np.zeros(deals)
     return HazardCorrection(coefficients[:, 0], coefficients[:, 1 : 1 + deals], coefficients[:, 1 + deals :], columns.codes, mean)
@@ -96,8 +100,8 @@ def _fit(x: np.ndarray, happened: np.ndarray, expected: np.ndarray, weight: np.n
     scale = np.concatenate([[UNPENALISED], np.full(x.shape[1], EFFECT_SD)])
     design = np.concatenate([logit(np.clip(expected, LEAST_EXPECTED, LARGEST_HAZARD))[:, None], x], axis=1)
     with config_context(assume_finite=True, skip_parameter_validation=True):
-        model = LogisticRegression(C=1.0 / HALF_MONTHS_AHEAD, solver="newton-cholesky", tol=1e-6, fit_intercept=False, max_iter=50)
-        model.fit(design * scale, happened, sample_weight=weight)
+        model = LogisticRegression(C=1.0 / HALF_MONTHS_AHEAD, solver="newton-cholesky", tol=1e-5, fit_intercept=False, max_iter=50)
+        model.fit((design * scale).astype(np.float32), happened, sample_weight=weight.astype(np.float32))
     return model.coef_[0] * scale
 
 

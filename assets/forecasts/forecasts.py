@@ -6,7 +6,7 @@ The rolling backtest and the forecast share one fit per origin, so they are one 
 
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 
 import dagster as dg
@@ -18,13 +18,14 @@ from assets.declare import asset_arguments, table_asset
 from assets.exports.settings import Configuration
 from assets.forecasts.record import company_record
 from assets.query import Engine, Parquet, Query, sql_beside
-from models.deal_backtest import backtest_deals
+from models.deal_backtest import LEAST_CLOSED_DEALS, backtest_deals
 from models.deal_choice import choose_method, deal_accuracy, deal_method_choice
 from models.deal_history import day_number
-from models.landmarks import open_deals
+from models.landmarks import month_ends, open_deals
 from models.levels import Intervals
 from models.outlook import SHORT_CYCLE_DAYS, CompanyRecord, forecast_periods, revenue_of, rounded, standing
 from models.revenue_backtest import backtest_revenue, revenue_method_choice
+from models.threads import in_threads
 from models.win_probability import WinProbabilities, count_history, fit_models, win_probabilities
 from quality.tables.forecasts import FORECASTS
 
@@ -45,17 +46,14 @@ def forecast(
     stage_visits: Parquet,
     episodes: Parquet,
     opportunity_segments: Parquet,
-    exported_activities: Parquet,
-    parameters: Parquet,
+    activities: Parquet,
     stages: pd.DataFrame,
     calendar: pd.DataFrame,
     company: dg.ResourceParam[Configuration],
     engine: dg.ResourceParam[Engine],
     as_of: dg.ResourceParam[date],
 ) -> Iterator[dg.Output]:
-    record = company_record(
-        opportunities, stage_visits, episodes, opportunity_segments, exported_activities, parameters, stages, company, engine, as_of
-    )
+    record = company_record(opportunities, stage_visits, episodes, opportunity_segments, activities, stages, company, engine, as_of)
     # Many small products: threads only wait for each other, and their number would show in the last digits.
     with threadpool_limits(limits=1):
         tables = forecast_tables(record, calendar, company, as_of)
@@ -73,6 +71,9 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
     def fitted(day: int):
         return fit_models(counts, day, settings.half_life_days, settings.prior_deals, settings.drift_prior_events)
 
+    # Origins are independent of each other; the backtest then finds each fitted.
+    origins = map(day_number, month_ends(as_of - timedelta(days=1), settings.origins))
+    in_threads(fitted, [*(day for day in origins if record.history.closed_by(day) >= LEAST_CLOSED_DEALS), today])
     scores = backtest_deals(record.history, fitted, settings.origins)
     choice = choose_method(scores, settings.seed)
     replayed = backtest_revenue(record, fitted, scores.origin_days, calendar, prior_deals=settings.prior_deals, shock_sd=settings.shock_prior)

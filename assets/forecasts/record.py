@@ -45,8 +45,7 @@ ORDER BY n.deal, e.valid_from
 TOUCHES_SQL = """
 WITH numbered AS (SELECT opportunity_id, row_number() OVER (ORDER BY opportunity_id) - 1 AS deal FROM opportunities)
 SELECT n.deal, CAST(a.happened_at AS DATE) AS day
-FROM exported_activities AS a JOIN numbered AS n ON n.opportunity_id = a.opportunity_id
-WHERE a._verdict = 'accepted' AND a.happened_at < (SELECT as_of_end FROM parameters)
+FROM activities AS a JOIN numbered AS n ON n.opportunity_id = a.opportunity_id
 ORDER BY n.deal, day
 """
 
@@ -91,8 +90,7 @@ def company_record(
     stage_visits: Parquet,
     episodes: Parquet,
     opportunity_segments: Parquet,
-    exported_activities: Parquet,
-    parameters: Parquet,
+    activities: Parquet,
     stages: pd.DataFrame,
     company: Configuration,
     engine: Engine,
@@ -112,9 +110,7 @@ def company_record(
     ratios = ratios.assign(
         opportunity_id=pd.factorize(ratios["opportunity_id"])[0], stage=ratios["stage"].astype("category"), closed_on=ratios["closed_on"].dt.normalize()
     )
-    touches = engine.arrow(Query(TOUCHES_SQL, {"exported_activities": exported_activities, "parameters": parameters, "opportunities": opportunities})).to_pandas(
-        date_as_object=False
-    )
+    touches = engine.arrow(Query(TOUCHES_SQL, tables | {"activities": activities})).to_pandas(date_as_object=False)
     changing = engine.arrow(Query(CHANGING_SQL, tables)).to_pylist()[0]
     knows_amounts = "amount" in company.immutable_fields or changing["amount"]
     known = frozenset(field for field, seen in changing.items() if seen or field in company.immutable_fields)

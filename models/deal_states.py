@@ -144,9 +144,7 @@ def training_states(history: DealHistory, facts: DealFacts, months: int, fiscal_
     landmark = np.repeat(np.searchsorted(boundaries, landmarks), counts)
     day = np.repeat(landmarks, counts).astype(np.int64)
     deal = history.stay_deal[stay].astype(np.int64)
-    states = DealStates(
-        history, facts, fiscal_year_start_month, day, deal, stay, history.stay_stage[stay], (day - history.entered_day[stay]).astype(np.int32)
-    )
+    states = DealStates(history, facts, fiscal_year_start_month, day, deal, stay, history.stay_stage[stay], (day - history.entered_day[stay]).astype(np.int32))
     return TrainingStates(states, boundaries, landmark, np.concatenate([np.zeros(0), *weights]), history.outcome_day[stay], history.outcome_won[stay])
 
 
@@ -163,4 +161,3 @@ def _drawn(deal: np.ndarray, day: int) -> np.ndarray:
 def next_half_months(day: int, count: int) -> np.ndarray:
     """The next ``count`` landmarks after a day."""
     return half_months(day + 1, day + 16 * (count + 1))[:count]
-

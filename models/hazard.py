@@ -13,8 +13,8 @@ Houwelingen 2007, Scandinavian Journal of Statistics 34).
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn import config_context
 from scipy.special import expit, logit
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 
 from models.deal_states import HALF_MONTHS_AHEAD, DealStates, TrainingStates

@@ -167,5 +167,3 @@ def _amount_moments(world: World) -> tuple[np.ndarray, np.ndarray]:
     most = 2 * world.discount_mean
     discount = (1 - (1 - most) ** (k + 1)) / ((k + 1) * most) if most > 0 else np.ones(MOMENTS)
     return requote, 1 - world.discounted + world.discounted * discount
-
-

@@ -102,9 +102,7 @@ class FittedModels:
         return METHODS if self.correction is not None else tuple(m for m in METHODS if m != "hazard")
 
 
-def count_history(
-    history: DealHistory, origins: int, fiscal_year_start_month: int = 1, training_months: int = 36, facts: DealFacts | None = None
-) -> Counts:
+def count_history(history: DealHistory, origins: int, fiscal_year_start_month: int = 1, training_months: int = 36, facts: DealFacts | None = None) -> Counts:
     """Count once what the fits at the as-of day and at the last ``origins`` month ends need.
 
     Without ``facts`` the features are those of stages and ages alone.

@@ -213,7 +213,11 @@ def _what_decides(judged: pa.Table, contract: sa.Table) -> pa.Table:
     changed = judged["updated_at"] if "updated_at" in judged.column_names else pa.nulls(judged.num_rows, pa.timestamp("us"))
     chosen = judged.select(["_row", "_snapshot", *_told_apart_by(contract)]).append_column("_changed_at", changed)
     period = contract.info.get("periods")
-    return chosen if period is None else chosen.set_column(chosen.column_names.index(period), period, pc.fill_null(chosen[period], _BLANK_PERIOD[contract.columns[period].info["unit"]]))
+    return (
+        chosen
+        if period is None
+        else chosen.set_column(chosen.column_names.index(period), period, pc.fill_null(chosen[period], _BLANK_PERIOD[contract.columns[period].info["unit"]]))
+    )
 
 
 def _told_apart_by(contract: sa.Table) -> list[str]:

@@ -31,6 +31,7 @@ def won_since(company: SimulatedCompany, origin: date, deal: np.ndarray) -> tupl
 def score(forecast: Forecast, won: np.ndarray, booked: np.ndarray) -> pd.DataFrame:
     """One row per period: log_loss (a sum) over deals, wins and expected_wins, and forecast, actual, crps, inside."""
     rows = pd.DataFrame({"period": PERIOD_KINDS, "forecast": forecast.mean, "actual": booked, "crps": np.abs(forecast.mean - booked), "inside": np.nan})
+    rows[["log_loss", "deals", "expected_wins", "wins"]] = np.nan
     if forecast.quantiles is not None:
         rows["crps"] = crps_of_quantiles(forecast.quantiles, QUANTILES, booked)
         low, high = (forecast.quantiles[:, i] for i in INSIDE_80)

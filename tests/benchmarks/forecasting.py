@@ -54,6 +54,7 @@ def origins_of(world: World, count: int) -> list:
     return [ends[i].date() for i in chosen]
 
 
+@threadpool_limits.wrap(limits=1)
 def judged(world: World, seed: int, origins: int, methods: tuple[str, ...] | None, with_simple: bool = True) -> pd.DataFrame:
     """Every method on one simulated company: rows of `score` with method, origin and seed."""
     company = simulate(world, seed)
@@ -78,8 +79,7 @@ def run(world_name: str, seeds: range, origins: int, methods: tuple[str, ...] | 
         world = replace(world, changes=(CHANGES[change],))
     for seed in seeds:
         start = perf_counter()
-        with threadpool_limits(limits=1):
-            rows.append(judged(world, seed, origins, methods, with_simple))
+        rows.append(judged(world, seed, origins, methods, with_simple))
         print(f"{world_name} seed {seed}: {perf_counter() - start:.1f} s", flush=True)
     return pd.concat(rows, ignore_index=True).assign(world=world_name)
 

@@ -10,9 +10,9 @@ import pytest
 from models.oracle import MONTHS, oracle
 from models.oracle_state import month_numbers, shock_by_day, true_state
 from models.oracle_values import DaysAhead, Nodes, shock_paths, values
-from models.scoring import coverage
+from models.scoring import coverage, log_losses
 from models.simulated_funnel import Funnel
-from models.simulated_world import DEMO, Change, calendar_factors
+from models.simulated_world import DEMO, Interest, calendar_factors
 from models.simulator import simulate
 
 WORLD = replace(DEMO, start=date(2024, 7, 1), end=date(2025, 12, 31), deals=900, reopened=0.0, reassigned=0.0, shock_sd=0.25)
@@ -38,7 +38,7 @@ def _went_on(company, state, copies: int, seed: int) -> tuple[np.ndarray, np.nda
         level = world.shock_correlation * level + world.shock_sd * np.sqrt(1 - world.shock_correlation**2) * rng.standard_normal()
         shock[month == month[state.day] + ahead] = np.exp(level)
     funnel = Funnel(
-        world, rng, created_day=np.full(len(of), world.days), amount=state.amount[of].astype(np.int64), pace=state.pace[of], loss=state.loss[of],
+        world, rng, created_day=np.full(len(of), world.days), amount=state.amount[of].astype(np.int64), pace=state.pace[of], loss=state.loss[of], interest=np.ones(len(of)),
         owner=np.zeros(len(of), np.int64), owner_team=np.zeros(1, np.int64), owner_pace=np.ones(1), rate=factors["rate"].to_numpy(),
         win=factors["win"].to_numpy(), shock=shock,
     )  # fmt: skip
@@ -57,7 +57,7 @@ def state_date(company, state) -> pd.Timestamp:
 
 def test_probabilities_and_amounts_are_those_of_forward_simulation(company):
     found = oracle(company, ORIGIN)
-    runs, copies = 120, 10
+    runs, copies = 80, 10
     drawn = [_went_on(company, found.state, copies, seed) for seed in range(runs)]
     shares = np.stack([won.mean(axis=0) for won, _ in drawn])
     # Copies of one run share the shock, so runs are what is independent.
@@ -106,6 +106,29 @@ def test_silence_is_weighed_by_what_was_visible():
     assert silent.sum() > 40
     assert abs((~silent).sum() - p.sum()) < 4 * np.sqrt((p * (1 - p)).sum())
     assert p[silent].mean() < 0.3 < 0.9 < p[~silent].mean()
+
+
+@pytest.mark.slow
+def test_interest_is_weighed_by_touches_and_notes():
+    """The posterior of a keen buyer is calibrated, better than its share, and better still with notes."""
+    kinds = (Interest(0.4, win=2.0, activity=1.6, good_note=0.8), Interest(0.6, win=0.4, activity=0.7, good_note=0.3))
+    gains = []
+    for noted in (0.0, 0.5):
+        made = simulate(replace(WORLD, deals=4_000, interests=kinds, noted=noted), seed=1)
+        state = true_state(made, ORIGIN)
+        keen = (made.latent["interest"].to_numpy() == 0)[state.deal]
+        is_open_to_all = state.is_worked > 0.9
+        p = (state.by_interest[:, 0] / state.is_worked)[is_open_to_all]
+        keen = keen[is_open_to_all]
+        assert abs(keen.sum() - p.sum()) < 4 * np.sqrt((p * (1 - p)).sum())
+        assert p[keen].mean() > p[~keen].mean() + 0.1
+        gains.append(log_losses(keen, p).mean())
+        found = oracle(made, ORIGIN)
+        won_at = made.opportunities["closed_at"].where(made.opportunities["is_won"]).iloc[found.state.deal]
+        won = won_at.le(pd.Timestamp(ORIGIN) + pd.Timedelta(days=int(found.horizon_days[0]))).to_numpy()
+        p_won = found.won_by[:, 0]
+        assert abs(won.sum() - p_won.sum()) < 4 * np.sqrt((p_won * (1 - p_won)).sum()) + 0.15 * won.sum()
+    assert gains[1] < gains[0] - 0.05
 
 
 def test_the_future_is_not_seen(company):

@@ -8,8 +8,20 @@ import pandas as pd
 import pytest
 
 from models.example_worlds import EXAMPLE_WORLDS
-from models.simulated_world import CAUSES, DEMO, FACTOR_CAUSES, Change, Member, age_bins, calendar_factors, daily_rates, destinations, expected_monthly_arrivals
-from models.simulator import simulate
+from models.simulated_world import (
+    CAUSES,
+    DEMO,
+    FACTOR_CAUSES,
+    Change,
+    Interest,
+    Member,
+    age_bins,
+    calendar_factors,
+    daily_rates,
+    destinations,
+    expected_monthly_arrivals,
+)
+from models.simulator import GOOD_NOTES, simulate
 
 SMALL = replace(DEMO, start=date(2025, 7, 1), deals=300)
 
@@ -216,9 +228,26 @@ def test_a_change_of_prices_moves_amounts_and_nothing_else():
     assert before.opportunities["stage"].equals(after.opportunities["stage"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "wins", "cycle_days"), [("saas", 105, 40), ("enterprise", 13, 240), ("small_business", 790, 12)])
 def test_example_worlds_are_as_big_as_they_say(name, wins, cycle_days):
     deals = pd.concat([simulate(EXAMPLE_WORLDS[name], seed).opportunities for seed in (41, 42)])
     won = deals[deals["is_won"] & (deals["closed_at"] >= "2025-01-01")]
     assert len(won) / 24 == pytest.approx(wins, rel=0.3)
     assert (won["closed_at"] - won["created_at"]).dt.days.mean() == pytest.approx(cycle_days, rel=0.2)
+
+
+def test_interest_moves_winning_touches_and_notes_and_is_off_by_default():
+    kinds = (Interest(0.5, win=2.0, activity=2.0, good_note=0.9), Interest(0.5, win=0.5, activity=0.5, good_note=0.2))
+    company = simulate(replace(DEMO, deals=4_000, interests=kinds, noted=0.3), seed=1)
+    deals = company.opportunities.assign(interest=company.latent["interest"]).set_index("opportunity_id")
+    touches = company.activities.assign(interest=company.activities["opportunity_id"].map(deals["interest"]))
+    win_rate = deals.groupby("interest")["is_won"].mean()
+    assert win_rate[0] > win_rate[1] + 0.05
+    days = (deals["closed_at"].fillna(pd.Timestamp(DEMO.end)) - deals["created_at"]).dt.days.groupby(deals["interest"]).sum()
+    per_day = touches.groupby("interest").size() / days
+    assert per_day[0] > 2.5 * per_day[1]
+    assert touches["text"].notna().mean() == pytest.approx(0.3, abs=0.02)
+    good = touches["text"].dropna().isin(GOOD_NOTES).groupby(touches["interest"]).mean()
+    assert good.tolist() == pytest.approx([0.9, 0.2], abs=0.03)
+    assert "text" not in simulate(SMALL, seed=1).activities

@@ -4,11 +4,11 @@ What belongs here: the probabilities of the open deals and the distribution of t
 not: the state at the origin (models/oracle_state.py) and the values of states (models/oracle_values.py).
 
 The oracle knows the hazards, each deal's and owner's pace, the calendar, the shocks so far, the rate of arrivals and the
-amounts' process. It does not know the future, nor which open deals fell silent. It leaves out that a lost deal may come
+amounts' process. It does not know the future, nor which open deals fell silent, nor the buyers' interest. It leaves out that a lost deal may come
 back and that a deal may be handed to another owner; in a world without those it is exact up to interpolation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -62,13 +62,15 @@ def oracle(company: SimulatedCompany, origin: date) -> Oracle:
     state = true_state(company, origin)
     population = _population(world, company.owner_pace["pace"].to_numpy())
     nodes = Nodes.covering(np.concatenate([state.pace, population.pace]), np.concatenate([state.loss, population.loss]))
-    found = values(world, nodes, _days_ahead(company, state.day, int(horizons[-1])), horizons)
-
-    by_deal = found.of_deals(state.stage, state.age_days, state.pace, state.loss) * state.is_worked[:, None, None, None]
+    ahead = _days_ahead(company, state.day, int(horizons[-1]))
+    by_deal, created = 0.0, 0.0
+    for number, interest in enumerate(world.interests):
+        found = values(world, nodes, replace(ahead, win=ahead.win * interest.win), horizons)
+        by_deal = by_deal + found.of_deals(state.stage, state.age_days, state.pace, state.loss) * state.by_interest[:, number, None, None, None]
+        created = created + interest.share * _newborn_moments(world, found, population, state.day)
     won_by = np.maximum.accumulate(by_deal[:, :, 0].mean(axis=-1).clip(0.0, 1.0), axis=1)
     opened = _cumulants(_by_period(by_deal * (state.amount[:, None] ** np.arange(MOMENTS))[:, None, :, None], axis=1))
-    created = _by_period(_newborn_moments(world, found, population, state.day), axis=0)[:, 1:].transpose(1, 0, 2)
-    mean, variance, third = _over_paths(opened + created)
+    mean, variance, third = _over_paths(opened + _by_period(created, axis=0)[:, 1:].transpose(1, 0, 2))
     return Oracle(origin, horizons, state, won_by, mean, variance, third, opened[0].mean(axis=-1))
 
 

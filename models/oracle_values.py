@@ -17,7 +17,7 @@ from models.simulated_world import CAUSES, FACTOR_CAUSES, World, age_bins, daily
 MOMENTS = 4
 """Values are E[won by × (final ÷ current amount) to the power of 0, 1, 2, 3]; the first is the probability."""
 
-PACE_NODES, LOSS_NODES = 7, 5
+PACE_NODES, LOSS_NODES = 7, 4
 
 
 @dataclass(frozen=True)

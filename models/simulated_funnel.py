@@ -32,6 +32,7 @@ class Funnel:
         amount: np.ndarray,
         pace: np.ndarray,
         loss: np.ndarray,
+        interest: np.ndarray,
         owner: np.ndarray,
         owner_team: np.ndarray,
         owner_pace: np.ndarray,
@@ -39,12 +40,12 @@ class Funnel:
         win: np.ndarray,
         shock: np.ndarray,
     ):
-        """``created_day`` ascends; ``rate``, ``win`` and ``shock`` are the factors of each day."""
+        """``created_day`` ascends; ``interest`` is each deal's factor on winning; ``rate``, ``win`` and ``shock`` are the factors of each day."""
         self._world, self._rng = world, rng
         self.created_day = created_day
         self.amount, self.owner = amount.copy(), owner.copy()
         self._pace, self._loss, self._owner_team, self._owner_pace = pace, loss, owner_team, owner_pace
-        self._rate, self._win, self._shock = rate, win, shock
+        self._rate, self._win, self._shock, self._interest = rate, win, shock, interest
         deals = len(created_day)
         self.stage = np.zeros(deals, np.int8)
         self.entered_day = np.zeros(deals, np.int32)
@@ -91,13 +92,14 @@ class Funnel:
         age_bin = self._bin_of_age[np.minimum(day - self.entered_day[active], len(self._bin_of_age) - 1)]
         pace = self._pace[active] * self._owner_pace[self.owner[active]] * self._shock[day]
         total = self._sums["pace"][stage, age_bin] * pace
-        total += self._sums["win"][stage, age_bin] * (pace * self._win[day])
+        winning = pace * self._win[day] * self._interest[active]
+        total += self._sums["win"][stage, age_bin] * winning
         total += self._sums["loss"][stage, age_bin] * self._loss[active] + self._sums["none"][stage, age_bin]
         hit = np.flatnonzero(self._rng.random(len(active)) < -np.expm1(-total * self._rate[day]))
         deal, stage = active[hit], stage[hit]
         rates = self._rates[stage, :, age_bin[hit]]
         rates[:, _columns("pace")] *= pace[hit, None]
-        rates[:, _columns("win")] *= pace[hit, None] * self._win[day]
+        rates[:, _columns("win")] *= winning[hit, None]
         rates[:, _columns("loss")] *= self._loss[deal, None]
         upto = rates.cumsum(axis=1)
         cause = (upto < (self._rng.random(len(deal)) * upto[:, -1])[:, None]).sum(axis=1)

@@ -22,8 +22,8 @@ A silent deal dies unnoticed: it stays open in its stage for ever and nothing ab
 """
 
 FACTOR_CAUSES = {"pace": ("advance", "skip"), "win": ("win",), "loss": ("lose",), "none": ("regress", "silent")}
-"""What multiplies each cause. Pace: the deal's and its owner's pace and the month's shock. Win: the pace and the
-day's factor on winning. Loss: the deal's factor on losing. The day's rate factor multiplies all of them."""
+"""What multiplies each cause. Pace: the deal's and its owner's pace and the month's shock. Win: the pace, the
+day's factor on winning and that of the buyer's interest. Loss: the deal's factor on losing. The day's rate factor multiplies all of them."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,20 @@ class Change:
     win: float = 1.0
     amount: float = 1.0
     creation: float = 1.0
+
+
+@dataclass(frozen=True)
+class Interest:
+    """What nobody sees of a deal: its buyer's interest. It multiplies winning, and shows only in what is done and noted.
+
+    A ``share`` of deals has it; their winning is multiplied by ``win`` and their activities by ``activity``; a note
+    about them sounds good with the chance ``good_note``.
+    """
+
+    share: float
+    win: float = 1.0
+    activity: float = 1.0
+    good_note: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -153,6 +167,11 @@ class World:
 
     changes: tuple[Change, ...] = ()
     """Their factors multiply. ``deals`` stays the number of all deals: a change of creations moves them between days."""
+
+    interests: tuple[Interest, ...] = (Interest(1.0),)
+    """The kinds of interest there are; their shares add up to 1."""
+    noted: float = 0.0
+    """Share of activities with a note that tells of the buyer's interest."""
 
     @property
     def days(self) -> int:

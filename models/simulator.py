@@ -8,7 +8,7 @@ rates that depend on its stage, its age there, its segments, its owner, its amou
 loop is over days; what happens on a day is computed for all deals at once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ _ACTIVITY_SHARES = (0.45, 0.27, 0.20, 0.08)
 _FIRST_MINUTE, _LAST_MINUTE = 7 * 60 + 30, 20 * 60
 """Things happen from 7:30 to 20:00; a deal is handed to another owner after that."""
 _EVENING = 20 * 60 + 30
+GOOD_NOTES = ("budget confirmed", "decision maker on board", "asked for the contract")
+BAD_NOTES = ("internal discussion", "no answer", "asked to call later")
 _ATTAINABLE = 1.05
 _TARGET_STEP = 10_000
 _TARGET_MONTHS_AHEAD = 6
@@ -36,7 +38,8 @@ class SimulatedCompany:
     ``field_history`` every later change of amount, expected_close_date (overwritten by the closing day at closing)
     and owner_id. Sorted by deal and time.
 
-    Known to the simulator alone: ``latent`` (one row per deal: pace and loss factors without the owner's, silent_at),
+    Known to the simulator alone: ``latent`` (one row per deal: pace and loss factors without the owner's, the number of its
+    interest among `World.interests`, silent_at),
     ``owner_pace`` (one row per owner) and ``shock`` (one row per month: the factor on the pace).
     """
 
@@ -67,6 +70,10 @@ def simulate(world: World, seed: int) -> SimulatedCompany:
     owner = _owner_in_team(world, rng, deals["team"].to_numpy())
     owner_pace = np.exp(rng.normal(0.0, world.owner_sd, world.owners))
     shock = _monthly_shock(world, rng, factors["day"])
+    # Interest and notes have random numbers of their own: a world without them draws what it always did.
+    rng_of_interest = np.random.default_rng([seed, 1])
+    shares = np.array([interest.share for interest in world.interests])
+    interest = rng_of_interest.choice(len(shares), size=world.deals, p=shares / shares.sum())
     funnel = Funnel(
         world,
         rng,
@@ -74,6 +81,7 @@ def simulate(world: World, seed: int) -> SimulatedCompany:
         amount=deals["first_amount"].to_numpy(),
         pace=deals["pace"].to_numpy(),
         loss=deals["loss"].to_numpy(),
+        interest=np.array([kind.win for kind in world.interests])[interest],
         owner=owner,
         owner_team=owner_team,
         owner_pace=owner_pace,
@@ -82,7 +90,8 @@ def simulate(world: World, seed: int) -> SimulatedCompany:
         shock=shock["pace"].to_numpy()[_month_number(factors["day"])],
     )
     funnel.run()
-    return _company(world, rng, funnel, deals, accounts, owner_team, owner_pace, shock)
+    company = _company(world, rng, funnel, deals.assign(interest=interest), accounts, owner_team, owner_pace, shock)
+    return replace(company, activities=_with_notes(company, interest, rng_of_interest)) if world.noted > 0 else company
 
 
 def _draw(rng: np.random.Generator, members: tuple[Member, ...], size: int) -> np.ndarray:
@@ -253,7 +262,7 @@ def _company(
         opportunities=opportunities,
         stage_history=stage_history,
         field_history=field_history,
-        activities=_activities(world, rng, funnel, at, deal_ids, owner_ids),
+        activities=_activities(world, rng, funnel, deals["interest"].to_numpy(), at, deal_ids, owner_ids),
         accounts=pd.DataFrame(
             {
                 "account_id": account_ids,
@@ -270,6 +279,7 @@ def _company(
                 "opportunity_id": deal_ids,
                 "pace": deals["pace"],
                 "loss": deals["loss"],
+                "interest": deals["interest"],
                 "silent_at": pd.Series(at(funnel.silent_day)).where(funnel.silent_day >= 0),
             }
         ),
@@ -303,11 +313,11 @@ def _field_history(world: World, changes: dict[str, np.ndarray], changed_at: np.
     )
 
 
-def _activities(world: World, rng: np.random.Generator, funnel: Funnel, at, deal_ids: pd.Series, owner_ids: pd.Series) -> pd.DataFrame:
+def _activities(world: World, rng: np.random.Generator, funnel: Funnel, interest: np.ndarray, at, deal_ids: pd.Series, owner_ids: pd.Series) -> pd.DataFrame:
     """Touches of each deal from its creation until it closed, fell silent or the watch ended, uniform in between."""
     last_day = np.select([funnel.stage >= len(world.stages), funnel.silent_day >= 0], [funnel.entered_day, funnel.silent_day], world.days - 1)
     span = last_day - funnel.created_day
-    number = rng.poisson(span * world.activities_per_week / 7)
+    number = rng.poisson(span * world.activities_per_week / 7 * np.array([kind.activity for kind in world.interests])[interest])
     deal = np.repeat(np.arange(world.deals), number)
     day = funnel.created_day[deal] + 1 + np.floor(rng.random(len(deal)) * span[deal])
     happened_at = at(day, rng.integers(_FIRST_MINUTE, _LAST_MINUTE, len(deal)))
@@ -322,6 +332,16 @@ def _activities(world: World, rng: np.random.Generator, funnel: Funnel, at, deal
             "owner_id": owner_ids.take(funnel.owner[deal[order]]).reset_index(drop=True),
         }
     )
+
+
+def _with_notes(company: SimulatedCompany, interest: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+    """The activities with a column ``text``, missing where nothing was noted."""
+    world, activities = company.world, company.activities
+    deal = pd.Index(company.opportunities["opportunity_id"]).get_indexer(activities["opportunity_id"])
+    good = rng.random(len(activities)) < np.array([kind.good_note for kind in world.interests])[interest[deal]]
+    phrase = rng.integers(0, len(GOOD_NOTES), len(activities))
+    note = pd.Series(np.where(good, np.array(GOOD_NOTES)[phrase], np.array(BAD_NOTES)[phrase]), index=activities.index, dtype="str")
+    return activities.assign(text=note.where(rng.random(len(activities)) < world.noted))
 
 
 def _targets(world: World, opportunities: pd.DataFrame, owners: pd.DataFrame) -> pd.DataFrame:

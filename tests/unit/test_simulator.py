@@ -7,8 +7,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.simulated_world import CAUSES, DEMO, FACTOR_CAUSES, Member, age_bins, calendar_factors, daily_rates, destinations, expected_monthly_arrivals
-from models.simulator import simulate
+from models.example_worlds import EXAMPLE_WORLDS
+from models.simulated_world import (
+    CAUSES,
+    DEMO,
+    FACTOR_CAUSES,
+    Change,
+    Interest,
+    Member,
+    age_bins,
+    calendar_factors,
+    daily_rates,
+    destinations,
+    expected_monthly_arrivals,
+)
+from models.simulator import GOOD_NOTES, simulate
 
 SMALL = replace(DEMO, start=date(2025, 7, 1), deals=300)
 
@@ -192,3 +205,49 @@ def test_a_contradictory_world_is_refused():
         simulate(replace(SMALL, stages=(short, *DEMO.stages[1:])), seed=1)
     with pytest.raises(ValueError, match=r"region East belongs to 0 teams"):
         simulate(replace(SMALL, teams=DEMO.teams[1:]), seed=1)
+
+
+def test_changes_are_in_force_from_their_day_on():
+    changes = (Change(date(2026, 1, 1), win=0.8, creation=1.5), Change(date(2026, 4, 1), win=0.5, amount=2.0))
+    usual, changed = calendar_factors(SMALL), calendar_factors(replace(SMALL, changes=changes))
+    ratio = (changed["win"] / usual["win"]).groupby(changed["day"].dt.to_period("M")).mean()
+    assert ratio.iloc[:6].tolist() == [1.0] * 6
+    assert ratio.iloc[6:].tolist() == pytest.approx([0.8] * 3 + [0.4] * 3)
+    assert changed["amount"].groupby(changed["day"].dt.to_period("M")).max().tolist() == [1.0] * 9 + [2.0] * 3
+    created = (changed["arrival_share"] / usual["arrival_share"]).to_numpy()
+    assert created[-1] / created[0] == pytest.approx(1.5)
+    assert changed["arrival_share"].sum() == pytest.approx(1.0)
+
+
+def test_a_change_of_prices_moves_amounts_and_nothing_else():
+    before, after = (simulate(replace(SMALL, changes=changes), seed=1) for changes in ((), (Change(date(2026, 1, 1), amount=2.0),)))
+    later = before.opportunities["created_at"] >= "2026-01-01"
+    first = [company.stage_history.groupby("opportunity_id")["amount"].first() for company in (before, after)]
+    assert ((first[1] / first[0]).to_numpy() == np.where(later, 2.0, 1.0)).all()
+    assert before.latent.equals(after.latent)
+    assert before.opportunities["stage"].equals(after.opportunities["stage"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "wins", "cycle_days"), [("saas", 105, 40), ("enterprise", 13, 240), ("small_business", 790, 12)])
+def test_example_worlds_are_as_big_as_they_say(name, wins, cycle_days):
+    deals = pd.concat([simulate(EXAMPLE_WORLDS[name], seed).opportunities for seed in (41, 42)])
+    won = deals[deals["is_won"] & (deals["closed_at"] >= "2025-01-01")]
+    assert len(won) / 24 == pytest.approx(wins, rel=0.3)
+    assert (won["closed_at"] - won["created_at"]).dt.days.mean() == pytest.approx(cycle_days, rel=0.2)
+
+
+def test_interest_moves_winning_touches_and_notes_and_is_off_by_default():
+    kinds = (Interest(0.5, win=2.0, activity=2.0, good_note=0.9), Interest(0.5, win=0.5, activity=0.5, good_note=0.2))
+    company = simulate(replace(DEMO, deals=4_000, interests=kinds, noted=0.3), seed=1)
+    deals = company.opportunities.assign(interest=company.latent["interest"]).set_index("opportunity_id")
+    touches = company.activities.assign(interest=company.activities["opportunity_id"].map(deals["interest"]))
+    win_rate = deals.groupby("interest")["is_won"].mean()
+    assert win_rate[0] > win_rate[1] + 0.05
+    days = (deals["closed_at"].fillna(pd.Timestamp(DEMO.end)) - deals["created_at"]).dt.days.groupby(deals["interest"]).sum()
+    per_day = touches.groupby("interest").size() / days
+    assert per_day[0] > 2.5 * per_day[1]
+    assert touches["text"].notna().mean() == pytest.approx(0.3, abs=0.02)
+    good = touches["text"].dropna().isin(GOOD_NOTES).groupby(touches["interest"]).mean()
+    assert good.tolist() == pytest.approx([0.9, 0.2], abs=0.03)
+    assert "text" not in simulate(SMALL, seed=1).activities

@@ -53,7 +53,7 @@ def periods_after(origin: date) -> pd.DataFrame:
 def own_forecasts(record: CompanyRecord, origins: Sequence[date], methods: tuple[str, ...] | None, seed: int) -> Iterator[AtOrigin]:
     """Fit on what was known at each origin and forecast, by ``methods`` (None: all that can be applied there)."""
     months_back = (record.history.known_day - day_number(min(origins))) // 28 + 1
-    counts = count_history(record.history, months_back)
+    counts = count_history(record.history, months_back, facts=record.facts)
     company = Members(record.members.names.iloc[:1], np.zeros((len(record.amount), 1), dtype=np.intp))
     for origin in origins:
         models = fit_models(counts, day_number(origin), SETTINGS.half_life_days, SETTINGS.prior_deals, SETTINGS.drift_prior_events)

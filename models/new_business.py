@@ -26,9 +26,14 @@ TREND_PRIOR_SD = 0.3
 SEASON_PRIOR_SD = 0.2
 """Size of each yearly harmonic on the log scale to expect before seeing any."""
 
+MONTH_PRIOR_SD = 0.15
+"""What a calendar month adds to the smooth season, on the log scale, to expect before seeing any."""
+
 RESIDUAL_PRIOR_SD = 0.1
 RESIDUAL_PRIOR_MONTHS = 6.0
 """Month-to-month spread of log creations beyond chance, and the months of evidence it counts for."""
+
+WEEKDAY_PRIOR_DEALS = 20.0
 
 DONOR_DAYS = 365
 DONORS_AT_LEAST = 30
@@ -121,7 +126,8 @@ def forecast_creations(created: np.ndarray, as_of: date, days_ahead: int) -> Cre
     future = last_day >= first_day
     ahead, first_day, last_day = ahead[future], first_day[future], last_day[future]
 
-    counts, exposure, back = _monthly_counts(created, origin)
+    weights = _weekday_weights(created, origin)
+    counts, exposure, back = _monthly_counts(created, origin, weights)
     if counts.sum() == 0:
         return CreationForecast(first_day, last_day, np.zeros(len(ahead)), np.full(len(ahead), RESIDUAL_PRIOR_SD))
     calendar_month = int(this_month.astype(int)) % 12
@@ -133,11 +139,30 @@ def forecast_creations(created: np.ndarray, as_of: date, days_ahead: int) -> Cre
     last, lag = (residual[whole][-1], np.maximum(ahead - back[whole][-1], 1)) if whole.any() else (0.0, np.maximum(ahead, 1))
     level = (spread**2 + 1 / (fitted.mean() + 0.5)) * terms / max(exposure.sum(), 0.5)
     innovation = spread**2 * (1 - persistence ** (2 * lag)) / (1 - persistence**2)
-    months = (last_day - first_day + 1) / DAYS_PER_MONTH
+    months = _mean_months(origin + first_day, origin + last_day, weights)
     return CreationForecast(first_day, last_day, rates * months * np.exp(persistence**lag * last), np.sqrt(innovation + level))
 
 
-def _monthly_counts(created: np.ndarray, origin: np.datetime64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _weekday_weights(created: np.ndarray, origin: np.datetime64) -> np.ndarray:
+    """How many deals are created on each day of the week, Thursday first as 1970-01-01 was; 1 in the mean.
+
+    A month of 23 working days brings a seventh more than one of 20. Shrunk to even days with `WEEKDAY_PRIOR_DEALS` for each.
+    """
+    known = created[~np.isnat(created)]
+    known = known[(known <= origin) & (known > origin - HISTORY_MONTHS * 30)]
+    counts = np.bincount(known.astype(np.int64) % 7, minlength=7) + WEEKDAY_PRIOR_DEALS
+    return counts / counts.mean()
+
+
+def _mean_months(first: np.ndarray, last: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Length in mean months of spans of days, each day counting as its day of the week does."""
+    start = first.min()
+    days = np.arange(start, last.max() + ONE_DAY).astype(np.int64)
+    passed = np.concatenate([[0.0], np.cumsum(weights[days % 7])])
+    return (passed[(last - start).astype(int) + 1] - passed[(first - start).astype(int)]) / DAYS_PER_MONTH
+
+
+def _monthly_counts(created: np.ndarray, origin: np.datetime64, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Creations, length in mean months and months before this one (0, −1, …) of each month on record, oldest first."""
     created = created[~np.isnat(created)]
     created = created[created <= origin]
@@ -150,7 +175,7 @@ def _monthly_counts(created: np.ndarray, origin: np.datetime64) -> tuple[np.ndar
     counts = np.bincount((counted - months[0]).astype(int), minlength=len(months)).astype(float)
     starts = np.maximum(months.astype("datetime64[D]"), begin)
     ends = np.minimum((months + 1).astype("datetime64[D]") - ONE_DAY, origin)
-    return counts, ((ends - starts).astype(int) + 1) / DAYS_PER_MONTH, (months - this_month).astype(int)
+    return counts, _mean_months(starts, ends, weights), (months - this_month).astype(int)
 
 
 def _fit(counts: np.ndarray, exposure: np.ndarray, back: np.ndarray, ahead: np.ndarray, calendar_month: int) -> tuple[np.ndarray, np.ndarray, int]:
@@ -165,7 +190,9 @@ def _fit(counts: np.ndarray, exposure: np.ndarray, back: np.ndarray, ahead: np.n
     def features(months: np.ndarray, elapsed: np.ndarray) -> np.ndarray:
         angle = 2 * np.pi * ((calendar_month + months) % 12) / 12
         season = [f(k * angle) for k in range(1, harmonics + 1) for f in (np.sin, np.cos)]
-        return np.column_stack([elapsed / 12 * TREND_PRIOR_SD, *(SEASON_PRIOR_SD * s for s in season)])
+        # A holiday month falls out of any smooth season: with two years on record every month has a say of its own.
+        of_year = ((calendar_month + months) % 12)[:, None] == np.arange(12 if harmonics == 2 else 0)
+        return np.column_stack([elapsed / 12 * TREND_PRIOR_SD, *(SEASON_PRIOR_SD * s for s in season), MONTH_PRIOR_SD * of_year])
 
     past = features(back, back)
     damped = TREND_DAMPING * (1 - TREND_DAMPING**ahead) / (1 - TREND_DAMPING)
@@ -214,26 +241,30 @@ def _bandwidth(amounts: np.ndarray) -> float:
     return float(0.9 * min(logs.std(ddof=1), (high - low) / 1.34) * len(logs) ** -0.2)
 
 
-def wins_of_creations(forecast: CreationForecast, win_by_lag: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Expected wins by month of creation and interval (months × J).
+def won_by_ends(win_by_lag: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """P(won by the end of each interval | created on each day ahead) (days × J) from a curve that knows no calendar.
 
     ``win_by_lag`` [l] is P(won by the end of the l-th day after the day of creation); beyond its end it stays at its
-    last value.
+    last value. The first row is tomorrow.
     """
-    wins = np.zeros((len(forecast.creations), len(edges) - 1))
+    lag = edges[None, 1:] - np.arange(1, edges[-1] + 1)[:, None]
+    return np.where(lag >= 0, win_by_lag[lag.clip(0, len(win_by_lag) - 1)], 0.0)
+
+
+def wins_of_creations(forecast: CreationForecast, won_by: np.ndarray) -> np.ndarray:
+    """Expected wins by month of creation and interval (months × J) from P(won by each end | created on each day) (days × J)."""
+    wins = np.zeros((len(forecast.creations), won_by.shape[1]))
     for month, (first, last, creations) in enumerate(zip(forecast.first_day, forecast.last_day, forecast.creations, strict=True)):
-        lag = edges[None, :] - np.arange(first, last + 1)[:, None]
-        won_by = np.where(lag >= 0, win_by_lag[lag.clip(0, len(win_by_lag) - 1)], 0.0)
-        wins[month] = np.diff(won_by, axis=1).mean(axis=0) * creations
+        wins[month] = np.diff(won_by[first - 1 : last], axis=1, prepend=0.0).mean(axis=0) * creations
     return wins
 
 
-def forecast_new_business(creations: CreationForecast, win_by_lag: np.ndarray, donors: Donors, intervals: Intervals) -> NewBusiness:
-    """Wins to expect from deals created after the as-of date: creations × newborn win curve, with the donors' amounts.
+def forecast_new_business(creations: CreationForecast, won_by: np.ndarray, donors: Donors) -> NewBusiness:
+    """Wins to expect from deals created after the as-of date: creations × P(won by each end | day of creation), with the donors' amounts.
 
     Without any donor there is no amount and no segment to give to a win, so none is expected.
     """
-    wins = wins_of_creations(creations, win_by_lag, intervals.edges)
+    wins = wins_of_creations(creations, won_by)
     m = len(donors.amounts)
     if m == 0:
         return NewBusiness(np.zeros_like(wins), creations.log_sd, donors)

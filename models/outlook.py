@@ -17,7 +17,7 @@ from models.deal_facts import DealFacts
 from models.deal_history import DealHistory, day_date
 from models.landmarks import OpenDeals
 from models.levels import Intervals, Members
-from models.new_business import CreationForecast, Donors, NewBusiness, forecast_creations, forecast_new_business, recent_wins
+from models.new_business import CreationForecast, Donors, NewBusiness, forecast_creations, forecast_new_business, recent_wins, won_by_ends
 from models.revenue import WonDeals, forecast_company_total, forecast_revenue
 from models.simulation import PipelineOutlook
 from models.win_probability import FittedModels, WinProbabilities
@@ -141,11 +141,11 @@ def rounded(result: WinProbabilities) -> tuple[np.ndarray, np.ndarray]:
     return won, np.maximum.accumulate(lost.clip(min=0.0), axis=1)
 
 
-def newborn_win_curve(models: FittedModels, method: str, lags: int) -> np.ndarray:
-    """P(won by lag day | created), lags 0 … ``lags``, of deals not yet created, by the method or, where it has none of its own, by rates."""
+def newborn_won_by(models: FittedModels, method: str, edges: np.ndarray) -> np.ndarray:
+    """P(won by each end | created on each day ahead) (days × J) of deals not yet created: by the method or, where it has none of its own, by rates."""
     if models.semi_markov is not None and method not in ("base_rate", "stage_rates"):
-        return models.semi_markov.newborn_curve(lags)
-    return models.rates.newborn_won_by_lag(lags)
+        return models.semi_markov.newborn_won_by_ends(edges)
+    return won_by_ends(models.rates.newborn_won_by_lag(int(edges[-1])), edges)
 
 
 def standing(
@@ -201,7 +201,7 @@ def _ahead(result: WinProbabilities, models: FittedModels, at: Standing) -> tupl
         raise ValueError(f"probabilities are for days {result.horizon_days}, the intervals end on days {at.intervals.ends}; evaluate at Intervals.ends")
     p_won = np.diff(rounded(result)[0], axis=1, prepend=0.0).clip(min=0.0)
     pipeline = PipelineOutlook(p_won, at.amounts["amount_if_won"].to_numpy(), at.amounts["amount_cv"].to_numpy(), at.members)
-    return pipeline, forecast_new_business(at.creations, newborn_win_curve(models, result.method, int(at.intervals.edges[-1])), at.donors, at.intervals)
+    return pipeline, forecast_new_business(at.creations, newborn_won_by(models, result.method, at.intervals.edges), at.donors)
 
 
 def _stage_probability(record: CompanyRecord, models: FittedModels, open_then: OpenDeals) -> np.ndarray:

@@ -78,11 +78,14 @@ class SemiMarkov:
             self._computed["states", end_day] = self._induct(self._positions(end_day), OLDEST_AGE_DAYS)[0]
         return self._computed["states", end_day]
 
-    def newborn_curve(self, lags: int) -> np.ndarray:
-        """`newborn_won_by_lag` of deals that start as recent ones did, computed once."""
-        if ("newborn", lags) not in self._computed:
-            self._computed["newborn", lags] = self.newborn_won_by_lag(lags)
-        return self._computed["newborn", lags]
+    def newborn_won_by_ends(self, edges: np.ndarray) -> np.ndarray:
+        """`newborn_won_by` the ends of intervals, ``edges[1:]`` days after the origin (days of creation × ends), each computed once."""
+        won_by = np.zeros((edges[-1], len(edges) - 1))
+        for column, end in enumerate(edges[1:].tolist()):
+            if ("newborn", end) not in self._computed:
+                self._computed["newborn", end] = self.newborn_won_by(self.origin_day + end)
+            won_by[:end, column] = self._computed["newborn", end]
+        return won_by
 
     def newborn_won_by(self, end_day: int) -> np.ndarray:
         """P(won by the end of ``end_day`` | created on day t), for t = origin + 1 … ``end_day``, mixed as recent deals started."""

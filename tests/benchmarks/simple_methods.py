@@ -12,7 +12,7 @@ from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
 from models.deal_history import NEVER, WON, day_number
 from models.levels import whole_days
-from models.new_business import wins_of_creations
+from models.new_business import wins_of_creations, won_by_ends
 from models.outlook import CompanyRecord
 from models.revenue import QUANTILES
 from tests.benchmarks.forecast_methods import PERIOD_KINDS, AtOrigin, Forecast
@@ -131,7 +131,7 @@ def _aalen_johansen(record: CompanyRecord, at: AtOrigin) -> Forecast:
     still_open = open_at_age[age]
     won_by = np.divide(won_by_age[later] - won_by_age[age][:, None], still_open[:, None], out=np.zeros(later.shape), where=still_open[:, None] > 0)
     opened = at.standing.amounts["amount_if_won"].to_numpy() @ np.diff(won_by, axis=1, prepend=0.0)
-    new = wins_of_creations(at.standing.creations, won_by_age, at.standing.intervals.edges).sum(axis=0) * at.standing.donors.mean
+    new = wins_of_creations(at.standing.creations, won_by_ends(won_by_age, at.standing.intervals.edges)).sum(axis=0) * at.standing.donors.mean
     return Forecast(won_by.clip(0.0, 1.0), _months_of(opened + new))
 
 

@@ -16,6 +16,7 @@ from models.new_business import (
     forecast_new_business,
     recent_wins,
     wins_of_creations,
+    won_by_ends,
 )
 from tests.revenue_inputs import INTERVALS, segmented
 
@@ -109,7 +110,7 @@ def test_months_without_any_creation_are_no_obstacle():
 def test_wins_are_the_convolution_of_creations_and_curve():
     forecast = CreationForecast(np.array([1]), np.array([2]), np.array([20.0]), np.array([0.1]))
     linear = np.arange(1, 101) / 100
-    wins = wins_of_creations(forecast, linear, np.array([0, 1, 3, 200]))
+    wins = wins_of_creations(forecast, won_by_ends(linear, np.array([0, 1, 3, 200])))
     # Ten deals on each of days 1 and 2: one in a hundred is won on its first day and on each day after it.
     by_edge = np.array([10 * 0.01, 10 * (0.03 + 0.02), 10 * 2 * 1.0])
     np.testing.assert_allclose(wins, np.diff(by_edge, prepend=0.0)[None, :])
@@ -130,7 +131,7 @@ def test_donors_are_the_last_years_wins_or_the_last_thirty():
 def test_new_business_adds_up_over_the_members_of_a_dimension():
     donors = Donors(np.array([100.0, 50.0, 10.0]), segmented(["a", "b", "a"]), 0.3)
     record = creations("2023-01-01", "2025-01-31", 3)
-    outlook = forecast_new_business(forecast_creations(record, date(2025, 1, 31), int(INTERVALS.edges[-1])), np.linspace(0, 0.4, 120), donors, INTERVALS)
+    outlook = forecast_new_business(forecast_creations(record, date(2025, 1, 31), int(INTERVALS.edges[-1])), won_by_ends(np.linspace(0, 0.4, 120), INTERVALS.edges), donors)
     amounts, wins = outlook.expected_amounts(), outlook.expected_wins()
     np.testing.assert_allclose(amounts[1:].sum(axis=0), amounts[0])
     np.testing.assert_allclose(wins[0], outlook.wins.sum(axis=0))
@@ -140,7 +141,7 @@ def test_new_business_adds_up_over_the_members_of_a_dimension():
 
 def test_without_donors_no_new_business():
     record, donors = creations("2024-01-01", "2025-01-31", 3), Donors(np.zeros(0), segmented([]), 0.5)
-    outlook = forecast_new_business(forecast_creations(record, date(2025, 1, 31), int(INTERVALS.edges[-1])), np.linspace(0, 0.4, 90), donors, INTERVALS)
+    outlook = forecast_new_business(forecast_creations(record, date(2025, 1, 31), int(INTERVALS.edges[-1])), won_by_ends(np.linspace(0, 0.4, 90), INTERVALS.edges), donors)
     assert isinstance(outlook, NewBusiness)
     assert outlook.expected_amounts().sum() == 0
     assert outlook.expected_wins().sum() == 0

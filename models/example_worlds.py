@@ -13,7 +13,7 @@ hands, so that the truth about every open deal is known exactly.
 from dataclasses import replace
 from datetime import date
 
-from models.simulated_world import DEMO, StageTruth, Team, World
+from models.simulated_world import DEMO, Interest, StageTruth, Team, World
 
 _RISING_AND_FALLING = (0.35, 0.85, 1.30, 1.25, 0.75, 0.35, 0.15)
 """How readily a deal moves on, by age in stage: hardly at first, most after a while, ever less when it has stuck."""
@@ -114,3 +114,7 @@ SMALL_BUSINESS = replace(
 """Small business: about 790 wins a month after cycles of two weeks."""
 
 EXAMPLE_WORLDS: dict[str, World] = {"saas": SAAS, "enterprise": ENTERPRISE, "small_business": SMALL_BUSINESS}
+
+TELLING_INTERESTS = (Interest(0.4, win=1.6, activity=1.5, good_note=0.75), Interest(0.6, win=0.6, activity=0.7, good_note=0.35))
+NOTED = 0.4
+"""Buyers of two kinds whom activities and notes tell apart a little, to put into any of the worlds."""

@@ -72,7 +72,7 @@ The worlds are simulated: real companies change their process, their records hav
 distributions. A method that is close to the oracle here can be far from it elsewhere, so every run also publishes a
 track record on the company's own past. The oracle is exact for these worlds up to interpolation (tests/unit/test_oracle.py
 compares it with forward simulation). The worlds are set up to be as hard as the reference companies: month-ahead WAPE of the
-oracle near .087, .264 and .053.
+oracle within 15 % of .087, .264 and .053.
 """
 
 

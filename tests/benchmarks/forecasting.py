@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from models.example_worlds import EXAMPLE_WORLDS
+from models.example_worlds import EXAMPLE_WORLDS, NOTED, TELLING_INTERESTS
 from models.oracle import oracle
 from models.revenue import QUANTILES
 from models.simulated_world import Change, World
@@ -72,16 +72,22 @@ def judged(world: World, seed: int, origins: int, methods: tuple[str, ...] | Non
     return pd.concat(rows, ignore_index=True)
 
 
-def run(world_name: str, seeds: range, origins: int, methods: tuple[str, ...] | None, with_simple: bool = True, change: str | None = None) -> pd.DataFrame:
-    """The rows of all seeds of one world, with one of `CHANGES` where asked for."""
-    world, rows = EXAMPLE_WORLDS[world_name], []
+def world_of(name: str, change: str | None = None, signals: bool = False) -> World:
+    """One of the example worlds, with one of `CHANGES` and with buyers whom activities and notes tell apart where asked for."""
+    world = EXAMPLE_WORLDS[name]
     if change is not None:
         world = replace(world, changes=(CHANGES[change],))
+    return replace(world, interests=TELLING_INTERESTS, noted=NOTED) if signals else world
+
+
+def run(name: str, world: World, seeds: range, origins: int, methods: tuple[str, ...] | None, with_simple: bool = True) -> pd.DataFrame:
+    """The rows of all seeds of one world."""
+    rows = []
     for seed in seeds:
         start = perf_counter()
         rows.append(judged(world, seed, origins, methods, with_simple))
-        print(f"{world_name} seed {seed}: {perf_counter() - start:.1f} s", flush=True)
-    return pd.concat(rows, ignore_index=True).assign(world=world_name)
+        print(f"{name} seed {seed}: {perf_counter() - start:.1f} s", flush=True)
+    return pd.concat(rows, ignore_index=True).assign(world=name)
 
 
 def main() -> None:
@@ -94,13 +100,15 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", help="Leadline's own methods; all of them where left out")
     parser.add_argument("--no-simple", action="store_true", help="leave the simple methods out")
     parser.add_argument("--change", choices=list(CHANGES), help="something changes for good on 1 January of the judged year: shows the bias since")
+    parser.add_argument("--signals", action="store_true", help="buyers differ in an interest that shows in activities and notes only")
     parser.add_argument("--rows", type=Path, help="a CSV file for the rows behind the tables")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}: all worlds, every method")
     given = parser.parse_args()
     names = list(EXAMPLE_WORLDS) if given.world == "all" or given.write else [given.world]
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     methods = None if not given.methods or given.write else tuple(given.methods)
-    found = [run(name, seeds, given.origins, methods, given.write or not given.no_simple, None if given.write else given.change) for name in names]
+    worlds = {name: world_of(name) if given.write else world_of(name, given.change, given.signals) for name in names}
+    found = [run(name, world, seeds, given.origins, methods, given.write or not given.no_simple) for name, world in worlds.items()]
     tables = {name: summary(rows) for name, rows in zip(names, found, strict=True)}
     for name, table in tables.items():
         print(printed(name, table))
@@ -110,7 +118,7 @@ def main() -> None:
         pd.concat(found, ignore_index=True).to_csv(given.rows, index=False)
     if given.write:
         changed = {
-            (name, change): bias_since_change(run(name, seeds, CHANGE_ORIGINS, None, False, change), CHANGED_ON)
+            (name, change): bias_since_change(run(name, world_of(name, change), seeds, CHANGE_ORIGINS, None, False), CHANGED_ON)
             for name, changes in CHANGES_ON_PAGE.items()
             for change in changes
         }

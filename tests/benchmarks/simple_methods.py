@@ -23,6 +23,7 @@ PUBLISHED = {"weighted_pipeline": "weighted_pipeline", "run_rate": "run_rate", "
 NAIVE_BAYES_FIELDS = ("source", "industry", "region", "product", "opportunity_type")
 INCIDENCE_DAYS = 730
 _ETS_REPETITIONS = 500
+_ETS_MONTHS = 36
 
 
 def simple_forecasts(record: CompanyRecord, at: AtOrigin, seed: int) -> dict[str, Forecast]:
@@ -66,9 +67,11 @@ def _ets(at: AtOrigin, seed: int) -> Forecast:
     won = at.standing.won
     month = pd.Series(pd.DatetimeIndex(won.closed_on.astype("datetime64[us]")).to_period("M"))
     bookings = pd.Series(won.amount).groupby(month).sum()
-    whole = pd.period_range(bookings.index.min() + 1, pd.Period(at.origin, "M"), freq="M")
-    series = np.log(bookings.reindex(whole, fill_value=0.0).clip(lower=1.0))
-    series.index = whole
+    whole = pd.period_range(end=pd.Period(at.origin, "M"), periods=_ETS_MONTHS, freq="M")
+    series = bookings.reindex(whole, fill_value=0.0)
+    # A month without bookings, as a young company has, has no logarithm: what came after the last one is used.
+    empty = np.flatnonzero(series.to_numpy() <= 0)
+    series = np.log(series.iloc[empty[-1] + 1 if len(empty) else 0 :])
     forms = [{}, {"trend": "add", "damped_trend": True}]
     forms += [{**form, "seasonal": "add", "seasonal_periods": 12} for form in forms] if len(series) >= 30 else []
     with warnings.catch_warnings():

@@ -19,8 +19,15 @@ from models.landmarks import month_ends
 AGE_EDGES_DAYS = np.array([0, 1, 2, 4, 8, 15, 22, 31, 46, 61, 91, 121, 181, 271, OLDEST_AGE_DAYS])
 """First day in stage of each age bin; the last is open: from there on a stay's hazards stay as they are."""
 
+WEEKEND_PRIOR_EXITS = 50.0
+
 POSITIONS = 9
 """Places in a fiscal quarter: third of the month within month of the quarter."""
+
+
+def is_weekend(days: np.ndarray) -> np.ndarray:
+    """Whether each day number is a Saturday or Sunday."""
+    return (np.asarray(days) + 3) % 7 >= 5
 
 
 def quarter_positions(days: np.ndarray, fiscal_year_start_month: int) -> np.ndarray:
@@ -39,10 +46,11 @@ class Exposure:
     ``slot_last_day`` and ``slot_position`` describe the slots. ``days_at_risk`` is slots × stages × groups × age bins;
     ``exits`` causes × slots × stages × groups × age bins; ``moves`` (advanced, regressed) × slots × stages × stages;
     ``created`` slots × stages × groups counts deals by the first recorded stage; ``closed`` the wins and losses per
-    slot.
+    slot; ``weekend_days`` and ``weekend_exits`` the Saturdays and Sundays per slot and the exits on them.
     """
 
     known_day: int
+    first_day: int
     fiscal_year_start_month: int
     pipeline: np.ndarray
     group_members: np.ndarray
@@ -53,6 +61,25 @@ class Exposure:
     moves: np.ndarray
     created: np.ndarray
     closed: np.ndarray
+    weekend_days: np.ndarray
+    weekend_exits: np.ndarray
+
+    @property
+    def slot_days(self) -> np.ndarray:
+        """Length of each slot in days."""
+        return np.diff(self.slot_last_day, prepend=self.first_day - 1)
+
+    def day_factors(self, known: int) -> tuple[float, float]:
+        """What a working day and a day of the weekend multiply the mean chance of an exit by, from the first ``known`` slots.
+
+        Their mean over a week is 1; shrunk to even days by `WEEKEND_PRIOR_EXITS` exits.
+        """
+        weekend, days = self.weekend_days[:known].sum(), self.slot_days[:known].sum()
+        on_weekend, exits = self.weekend_exits[:known].sum(), self.exits[:, :known].sum()
+        prior = WEEKEND_PRIOR_EXITS * np.array([weekend, days - weekend]) / max(days, 1)
+        rate = (np.array([on_weekend, exits - on_weekend]) + prior) / np.maximum([weekend, days - weekend], 1)
+        at_weekend, working = rate * 7 / (2 * rate[0] + 5 * rate[1]) if rate.sum() > 0 else (1.0, 1.0)
+        return float(working), float(at_weekend)
 
     def slots_known_at(self, origin_day: int) -> int:
         """Number of slots that an origin may read.
@@ -115,6 +142,7 @@ def count_exposure(history: DealHistory, months: int, fiscal_year_start_month: i
     shape = (n_stages, n_groups, n_bins)
     return Exposure(
         known_day=history.known_day,
+        first_day=first_day,
         fiscal_year_start_month=fiscal_year_start_month,
         pipeline=history.pipeline,
         group_members=history.groups.members,
@@ -125,6 +153,8 @@ def count_exposure(history: DealHistory, months: int, fiscal_year_start_month: i
         moves=_moves(history, stay[ended], slot, cause, n_slots),
         created=_created(history, first_day, slot_of_day, n_slots),
         closed=np.bincount(slot[cause >= WON], minlength=n_slots),
+        weekend_days=np.bincount(slot_of_day[is_weekend(np.arange(first_day, history.known_day + 1))], minlength=n_slots),
+        weekend_exits=np.bincount(slot[is_weekend(last[ended])], minlength=n_slots),
     )
 
 

@@ -19,14 +19,24 @@ from sklearn import config_context
 from sklearn.linear_model import PoissonRegressor
 
 from models.deal_history import CAUSES, LOST, REGRESSED, WON
-from models.exposure import AGE_EDGES_DAYS, OLDEST_AGE_DAYS, POSITIONS, Exposure, quarter_positions
+from models.exposure import AGE_EDGES_DAYS, OLDEST_AGE_DAYS, POSITIONS, Exposure, is_weekend, quarter_positions
 from models.threads import in_threads
 
-AVERAGE_POSITION = POSITIONS
+KINDS_OF_DAY = 3
+"""A day of the week in the mean, a working day, a day of the weekend: the hazards of each place in the quarter come in these."""
+
+AVERAGE_POSITION = KINDS_OF_DAY * POSITIONS
 """Index of the hazards averaged over the quarter, after those of its places."""
 
 DRIFT_SLOTS = 6
 """Thirds of months that drift is measured on: two months."""
+
+DRIFT_WINDOWS = 12
+"""Pairs of months, the last one included, that say how large such differences usually are."""
+
+USUAL_SPREADS = 1.5
+LEAST_SPREAD = 0.03
+"""Log spread of two months' exits, beyond chance, to reckon with however even the record looks."""
 
 FIRST_DAY_STEP_SD, AGE_STEP_SD, POSITION_SD, GROUP_SD = 2.0, 1.0, 0.3, 0.3
 """Prior standard deviations of log hazard ratios: day of entry to next day, between neighbouring age bins, of a place
@@ -48,7 +58,7 @@ class SemiMarkov:
     ``hazard`` is causes × (quarter places, then their average) × stages × groups × age bins, the chance per day;
     ``destinations`` (advanced, regressed) × stages × stages; ``age_mix`` stages × groups × age bins the weighted days at
     risk; ``newborn_mix`` stages × groups the shares in which recent deals started; ``drift`` causes × stages the
-    factors already in ``hazard``; ``expected_drift_events`` and ``drift_events`` (per cause) what they came from.
+    factors already in ``hazard``; ``day_factors`` what a working day and a day of the weekend multiply hazards by.
     """
 
     origin_day: int
@@ -58,11 +68,13 @@ class SemiMarkov:
     age_mix: np.ndarray
     newborn_mix: np.ndarray
     drift: np.ndarray
+    day_factors: tuple[float, float]
 
     @cached_property
     def _by_place(self) -> tuple["_Place", ...]:
-        """The hazards of each place in the quarter, and of the average, as the induction reads them."""
-        return tuple(_Place.of(self.hazard[:, place], self.destinations) for place in range(POSITIONS + 1))
+        """The hazards of each place in the quarter and kind of day, and of the average, as the induction reads them."""
+        kinds = [(place, factor) for place in range(POSITIONS) for factor in (1.0, *self.day_factors)]
+        return tuple(_Place.of(_capped(self.hazard[:, place] * factor), self.destinations) for place, factor in [*kinds, (POSITIONS, 1.0)])
 
     @cached_property
     def _computed(self) -> dict[tuple[str, int], np.ndarray]:
@@ -105,7 +117,8 @@ class SemiMarkov:
         return np.tensordot(entering[:, 0], mix, axes=2)
 
     def _positions(self, end_day: int) -> np.ndarray:
-        return quarter_positions(np.arange(self.origin_day + 1, end_day + 1), self.fiscal_year_start_month)
+        days = np.arange(self.origin_day + 1, end_day + 1)
+        return KINDS_OF_DAY * quarter_positions(days, self.fiscal_year_start_month) + 1 + is_weekend(days)
 
     def landmark_tables(self, boundaries: np.ndarray, origin_day: int, lags: int) -> tuple[np.ndarray, np.ndarray]:
         """P(won) and P(lost) by a half-month's end from each state at the ``lags`` ends before it.
@@ -125,7 +138,7 @@ class SemiMarkov:
             starts = boundaries[end - lags : end][::-1]
             days = np.arange(starts[-1] + 1, boundaries[end] + 1)
             passed = tuple(int(d) for d in boundaries[end] - starts)
-            return np.stack(before_drift._induct(quarter_positions(days, self.fiscal_year_start_month), OLDEST_AGE_DAYS, passed)[2])
+            return np.stack(before_drift._induct(KINDS_OF_DAY * quarter_positions(days, self.fiscal_year_start_month), OLDEST_AGE_DAYS, passed)[2])
 
         return np.stack(in_threads(walked, range(6))), kind
 
@@ -209,18 +222,18 @@ def fit_semi_markov(exposure: Exposure, origin_day: int, half_life_days: float, 
     weight = 0.5 ** ((origin_day - exposure.slot_last_day[:known]) / half_life_days)
     position = exposure.slot_position[:known]
     in_position = (position[None, :] == np.arange(POSITIONS)[:, None]) * weight
-    days_at_risk = np.tensordot(in_position, exposure.days_at_risk[:known], axes=1)
+    day_factors = exposure.day_factors(known)
+    content = 1 + (day_factors[1] - day_factors[0]) * (exposure.weekend_days[:known] / exposure.slot_days[:known] - 2 / 7)
+    at_risk = exposure.days_at_risk[:known] * content[:, None, None, None]
+    days_at_risk = np.tensordot(in_position, at_risk, axes=1)
     exits = np.stack([np.tensordot(in_position, by_slot, axes=1) for by_slot in exposure.exits[:, :known]])
 
     hazard = _fitted_hazards(days_at_risk, exits, _design(exposure.group_members))
     destinations = _destinations(np.tensordot(exposure.moves[:, :known], weight, axes=(1, 0)), exposure.pipeline)
     # A stage from which nothing is known to be reachable keeps its deals.
     hazard[: REGRESSED + 1] *= (destinations.sum(axis=-1) > 0)[:, None, :, None, None]
-    recent = slice(max(known - DRIFT_SLOTS, 0), known)
-    drift = _drift(hazard, exposure.days_at_risk[recent], exposure.exits[:, recent], position[recent], drift_prior_events)
-    hazard = hazard * drift[:, None, :, None, None]
-    total = hazard.sum(axis=0, keepdims=True)
-    hazard *= np.minimum(1.0, LARGEST_DAILY_EXIT / np.maximum(total, LARGEST_DAILY_EXIT))
+    drift = _drift(hazard, at_risk, exposure.exits[:, :known], position, drift_prior_events)
+    hazard = _capped(hazard * drift[:, None, :, None, None])
     created = np.tensordot(weight, exposure.created[:known], axes=1)
     return SemiMarkov(
         origin_day=origin_day,
@@ -230,7 +243,14 @@ def fit_semi_markov(exposure: Exposure, origin_day: int, half_life_days: float, 
         age_mix=days_at_risk.sum(axis=0),
         newborn_mix=created / max(created.sum(), 1.0) if created.sum() else np.full(created.shape, 1.0 / created.size),
         drift=drift,
+        day_factors=day_factors,
     )
+
+
+def _capped(hazard: np.ndarray) -> np.ndarray:
+    """Hazards scaled down where all causes (first axis) together would end nearly every stay in a day."""
+    total = hazard.sum(axis=0, keepdims=True)
+    return hazard * np.minimum(1.0, LARGEST_DAILY_EXIT / np.maximum(total, LARGEST_DAILY_EXIT))
 
 
 def _design(group_members: np.ndarray) -> np.ndarray:
@@ -287,9 +307,27 @@ def _destinations(moves: np.ndarray, pipeline: np.ndarray) -> np.ndarray:
 
 
 def _drift(hazard, days_at_risk, exits, position, prior_events) -> np.ndarray:
-    """Factors causes × stages by which recent exits differ from expected ones, shrunk by ``prior_events``."""
-    expected = np.einsum("ctsgk,tsgk->cs", hazard[:, position], days_at_risk)
-    observed = exits.sum(axis=(1, 3, 4))
-    overall = (observed.sum(axis=1) + prior_events) / (expected.sum(axis=1) + prior_events)
-    expected = expected * overall[:, None]
+    """Factors causes × stages by which the exits of the last two months differ from expected ones.
+
+    A difference as large as such differences usually were is mostly passing: of a log ratio x the share x² ÷ (x² + (k s)²)
+    stays, with s their spread over earlier pairs of months (chance included) and k = `USUAL_SPREADS`. What one stage differs by
+    beyond all is shrunk by ``prior_events``.
+    """
+    expected = np.stack([np.einsum("tsgk,tsgk->ts", hazard[cause][position], days_at_risk) for cause in range(len(CAUSES))])
+    observed = exits.sum(axis=(3, 4))
+    slots = expected.shape[1]
+    windows = min(slots // DRIFT_SLOTS, DRIFT_WINDOWS)
+    kept = slice(slots - windows * DRIFT_SLOTS, slots)
+    shape = (len(CAUSES), windows, DRIFT_SLOTS)
+    expected = expected[:, kept].reshape(*shape, hazard.shape[2]).sum(axis=2) if windows else expected.sum(axis=1, keepdims=True)
+    observed = observed[:, kept].reshape(*shape, hazard.shape[2]).sum(axis=2) if windows else observed.sum(axis=1, keepdims=True)
+    of_all, seen = expected.sum(axis=2), observed.sum(axis=2)
+    ratio = np.log((seen + NO_EVENT) / (of_all + NO_EVENT))
+    chance = 1 / np.maximum(of_all[:, -1], 1.0)
+    earlier = ratio[:, :-1]
+    spread = np.median(np.abs(earlier - np.median(earlier, axis=1, keepdims=True)), axis=1) * 1.4826 if windows > 3 else np.zeros(len(CAUSES))
+    usual = np.maximum(spread**2, chance + LEAST_SPREAD**2) * USUAL_SPREADS**2
+    last = ratio[:, -1]
+    overall = np.exp(last**3 / (last**2 + usual))
+    expected, observed = expected[:, -1] * overall[:, None], observed[:, -1]
     return overall[:, None] * (observed + prior_events) / (expected + prior_events)

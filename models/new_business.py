@@ -228,6 +228,14 @@ def wins_of_creations(forecast: CreationForecast, win_by_lag: np.ndarray, edges:
     return wins
 
 
+def creations_within(forecast: CreationForecast, days: int) -> CreationForecast:
+    """The part of a forecast that falls in its first ``days`` days; a month's creations are even over its days, as in `wins_of_creations`."""
+    last_day = np.minimum(forecast.last_day, days)
+    share = (last_day - forecast.first_day + 1) / (forecast.last_day - forecast.first_day + 1)
+    begun = share > 0
+    return CreationForecast(forecast.first_day[begun], last_day[begun], (forecast.creations * share)[begun], forecast.log_sd[begun])
+
+
 def forecast_new_business(creations: CreationForecast, win_by_lag: np.ndarray, donors: Donors, intervals: Intervals) -> NewBusiness:
     """Wins to expect from deals created after the as-of date: creations × newborn win curve, with the donors' amounts.
 

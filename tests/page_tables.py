@@ -128,7 +128,22 @@ def _forecasts(rng: np.random.Generator, members: tuple, method: str) -> dict[st
     total = parts["total"]
     simple = {"weighted_pipeline": 1.35, "run_rate": 0.92, "same_period_last_year": 0.8, "crm_probability": 1.6}
     baselines = [keys.assign(method=name, value=np.round(total * factor, 2)) for name, factor in simple.items()]
-    return {"revenue_forecast": pd.concat(rows, ignore_index=True), "forecast_baselines": pd.concat(baselines, ignore_index=True)}
+    return {
+        "revenue_forecast": pd.concat(rows, ignore_index=True),
+        "forecast_baselines": pd.concat(baselines, ignore_index=True),
+        "forecast_changes": _changes(keys, total),
+    }
+
+
+def _changes(keys: pd.DataFrame, total: np.ndarray) -> pd.DataFrame:
+    """What changed in the mean, of the months and quarters but the last: the parts add up from opening to closing."""
+    covered = keys[keys["period_start"] < pd.Timestamp(2026, 2, 1)]
+    closing = total[covered.index]
+    shares = {"won": 0.2, "lost": -0.15, "created": 0.05, "progress": -0.04, "new_business": 0.01, "model": 0.02}
+    parts = {cause: np.round(share * closing, 2) for cause, share in shares.items()}
+    parts |= {"opening": np.round(closing - sum(parts.values()), 2), "closing": closing}
+    rows = [covered.assign(since=pd.Timestamp(2025, 10, 31), subject="forecast", cause=cause, amount=amount, deals=7) for cause, amount in parts.items()]
+    return pd.concat(rows, ignore_index=True)
 
 
 def _accuracy(rng: np.random.Generator, method: str) -> dict[str, pd.DataFrame]:

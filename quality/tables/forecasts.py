@@ -13,6 +13,8 @@ FORECASTS = sa.MetaData()
 
 COMPONENTS = ("won", "open_pipeline", "new_business", "total")
 
+DEAL_CAUSES = ("won", "lost", "created", "amount", "timing", "progress", "model")
+
 win_probability = table(
     FORECASTS,
     "win_probability",
@@ -140,9 +142,26 @@ forecast_changes = table(
     column("subject", "label", "pipeline (open amount by expected close date) or forecast (mean)", key=True, values=("pipeline", "forecast")),
     *period(),
     *segment(),
-    column("cause", "label", "opening, a cause of change, or closing", key=True),
+    column(
+        "cause",
+        "label",
+        "opening, a cause of change, or closing. Of the forecast: won (amount less prior expectation), lost, created (less the new business used up), amount, timing (expected close date), progress (stage and time), new_business, model; none of rates, which are one per currency for all dates of a run",
+        key=True,
+    ),
     column("amount", "amount", "Amount, signed: what the cause adds", required=True),
     column("deals", "count", "Deals concerned", required=True),
+)
+
+forecast_change_deals = table(
+    FORECASTS,
+    "forecast_change_deals",
+    "One row per opportunity, period and cause behind forecast_changes of the subject forecast, where the cause adds something.",
+    as_of(),
+    column("since", "date", "The earlier as-of date", key=True),
+    *period(),
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("cause", "label", "won, lost, created, amount, timing, progress or model", key=True, values=DEAL_CAUSES),
+    column("amount", "amount", "Amount, signed: what the cause adds to the period's mean by this opportunity", required=True),
 )
 
 audit_sample = table(

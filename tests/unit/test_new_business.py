@@ -12,6 +12,7 @@ from models.new_business import (
     CreationForecast,
     Donors,
     NewBusiness,
+    creations_within,
     forecast_creations,
     forecast_new_business,
     recent_wins,
@@ -195,3 +196,15 @@ def test_with_nothing_ever_won_the_open_amounts_stand_in():
     assert expect_amounts(deals, model, won_deals().iloc[:0], date(2025, 1, 31))["amount_if_won"].to_list() == [50.0, 40.0, 60.0]
     nothing = expect_amounts(deals.iloc[:1], model, won_deals().iloc[:0], date(2025, 1, 31))
     assert nothing["amount_if_won"].to_list() == [0.0]
+
+
+def test_creations_within_some_days_and_the_rest_bring_what_all_bring():
+    whole = CreationForecast(np.array([1, 11, 41]), np.array([10, 40, 70]), np.array([5.0, 30.0, 12.0]), np.full(3, 0.1))
+    first = creations_within(whole, 20)
+    assert first.last_day.tolist() == [10, 20] and first.creations.tolist() == [5.0, 10.0]
+    assert creations_within(whole, 0).creations.tolist() == []
+    assert creations_within(whole, 70).creations.tolist() == whole.creations.tolist()
+    later = CreationForecast(np.array([21, 41]), np.array([40, 70]), np.array([20.0, 12.0]), np.full(2, 0.1))
+    curve, edges = 1 - 0.99 ** np.arange(101.0), np.array([0, 30, 70])
+    both = wins_of_creations(first, curve, edges).sum(axis=0) + wins_of_creations(later, curve, edges).sum(axis=0)
+    np.testing.assert_allclose(both, wins_of_creations(whole, curve, edges).sum(axis=0))

@@ -26,8 +26,10 @@ PRIOR = 20.0
 
 @cache
 def frames() -> DealFrames:
-    drawn = draw_deals(Funnel(), 500, days=DAYS, seed=4)
+    drawn = draw_deals(Funnel(), 500, days=DAYS, seed=8)
+    deals = drawn.opportunities
     assert drawn.as_of == AS_OF
+    assert ((deals["status"] == "won") & (deals["closed_at"] == pd.Timestamp(SINCE))).any(), "a deal won on the earlier day was won by then"
     return drawn
 
 
@@ -65,6 +67,8 @@ def changed(record: CompanyRecord, method: str, models_now: FittedModels | None 
     now = forecast_of(record, models_now or today, AS_OF, method)
     table, deals = mean_changes(record, then, periods(AS_OF, 1, Reporting()), now, PRIOR)
     company = table[(table["dimension"] == "all") & (table["period_kind"] == "month") & (table["period_start"] == "2023-09-01")]
+    of_quarter = deals[(deals["period_kind"] == "quarter") & (deals["period_start"] == "2023-07-01") & (deals["cause"] == "won")]
+    assert set(of_quarter["deal"]) == set(deals.loc[(deals["period_kind"] == "month") & (deals["cause"] == "won"), "deal"]), "won since, not before"
     return company.set_index("cause"), deals[(deals["period_kind"] == "month") & (deals["period_start"] == "2023-09-01")]
 
 
@@ -126,6 +130,12 @@ def test_the_same_models_leave_nothing_to_the_models():
     _, deals = changed(known(), "semi_markov", carried_to(models_of(SINCE), day_number(AS_OF)))
     assert "model" not in set(deals["cause"])
     assert "amount" not in set(deals["cause"])
+
+
+def test_models_of_an_earlier_day_take_the_place_in_the_quarter_from_the_day_they_are_carried_to():
+    carried = carried_to(models_of(SINCE), day_number(AS_OF))
+    assert carried.semi_markov.origin_day == carried.origin_day == day_number(AS_OF)
+    assert carried.semi_markov.hazard is models_of(SINCE).semi_markov.hazard
 
 
 def test_the_day_compared_with_is_the_end_of_the_month_before():

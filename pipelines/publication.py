@@ -18,13 +18,13 @@ import pyarrow as pa
 from assets.declare import AS_OF
 from assets.exports.as_of import ASKED_FOR
 from assets.exports.settings import Configuration
+from assets.forecasts.targets import with_targets
 from assets.query import Engine, Parquet, Query
 from assets.reports.behind import TABLES as BEHIND_TABLES
 from assets.reports.behind import rows_behind
 from assets.reports.page import PERIOD_TABLES, first_listed_day, render_page
 from assets.reports.page import TABLES as PAGE_TABLES
 from assets.reports.skipped import skipped
-from models.settings import Target
 from pipelines.home import staged_file
 from pipelines.lake import frame_of, read_frame
 from pipelines.masked_tables import masked_behind, masked_tables, masked_targets
@@ -79,15 +79,6 @@ def run_log_row(
         "as_of_from": as_of_from,
     }
     return pa.Table.from_pylist([row])
-
-
-def with_targets(company: Configuration, exported: pd.DataFrame) -> Configuration:
-    """The company with the accepted exported targets besides those of its configuration, which go first."""
-    configured = {(t.period_kind, t.period_start, t.dimension, t.member, t.metric) for t in company.targets}
-    accepted = exported[exported["_verdict"] == "accepted"]
-    rows = zip(accepted["period_kind"], accepted["period_start"].dt.date, accepted["dimension"], accepted["member"], accepted["metric"], accepted["target"])
-    added = [Target(**dict(zip(Target.model_fields, row))) for row in rows if row[:5] not in configured]
-    return company.model_copy(update={"targets": (*company.targets, *added)})
 
 
 @dg.asset(

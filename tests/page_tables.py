@@ -132,7 +132,16 @@ def _forecasts(rng: np.random.Generator, members: tuple, method: str) -> dict[st
         "revenue_forecast": pd.concat(rows, ignore_index=True),
         "forecast_baselines": pd.concat(baselines, ignore_index=True),
         "forecast_changes": _changes(keys, total),
+        "target_outlook": _target_outlook(keys, parts),
     }
+
+
+def _target_outlook(keys: pd.DataFrame, parts: dict[str, np.ndarray]) -> pd.DataFrame:
+    """What is said of the company's targets of `page_company`."""
+    aims = {"month 2025-11-01": 6.0e6, "month 2025-12-01": 6.0e6, "quarter 2025-10-01": 1.75e7}
+    target = (keys["period_kind"] + " " + keys["period_start"].dt.strftime("%Y-%m-%d")).map(aims).where(keys["dimension"] == "all")
+    rows = keys.assign(target=target, won=parts["won"], mean=parts["total"], gap=target - parts["total"], p_target=0.37)
+    return rows[target.notna()].assign(coverage_now=2.5, coverage_needed=3.1, n=9)
 
 
 def _changes(keys: pd.DataFrame, total: np.ndarray) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from assets.declare import asset_arguments
 from assets.exports.settings import Configuration
 from assets.forecasts.changes import explained_mean, pipeline_changes
 from assets.forecasts.record import company_record
+from assets.forecasts.targets import with_targets
 from assets.query import Engine, Parquet
 from models.deal_backtest import backtest_deals
 from models.deal_choice import choose_method, deal_accuracy, deal_method_choice
@@ -27,6 +28,7 @@ from models.levels import Intervals
 from models.outlook import SHORT_CYCLE_DAYS, CompanyRecord, forecast_periods, outlook_of, rounded, standing
 from models.revenue import revenue_table
 from models.revenue_backtest import backtest_revenue, revenue_method_choice
+from models.targets import bookings_targets, target_outlook
 from models.then_and_now import Forecast
 from models.win_probability import WinProbabilities, count_history, fit_models, win_probabilities
 from quality.tables.forecasts import FORECASTS
@@ -44,6 +46,7 @@ _TABLES = (
     "method_choice",
     "forecast_changes",
     "forecast_change_deals",
+    "target_outlook",
 )
 
 
@@ -62,6 +65,7 @@ def forecast(
     parameters: Parquet,
     stages: pd.DataFrame,
     calendar: pd.DataFrame,
+    exported_targets: pd.DataFrame,
     company: dg.ResourceParam[Configuration],
     engine: dg.ResourceParam[Engine],
     as_of: dg.ResourceParam[date],
@@ -69,7 +73,7 @@ def forecast(
     record = company_record(opportunities, stage_visits, episodes, opportunity_segments, exported_activities, parameters, stages, company, engine, as_of)
     # Many small products: threads only wait for each other, and their number would show in the last digits.
     with threadpool_limits(limits=1):
-        tables = forecast_tables(record, calendar, company, as_of)
+        tables = forecast_tables(record, calendar, with_targets(company, exported_targets), as_of)
     del record
     pipeline = pipeline_changes(engine, episodes, opportunity_segments, calendar, parameters)
     tables["forecast_changes"] = pd.concat([pipeline, tables["forecast_changes"]], ignore_index=True)
@@ -100,6 +104,7 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
     outlook = outlook_of(result, models, at)
     drawn = outlook.draw(draws=settings.draws, seed=settings.seed, shock_sd=shock)
     revenue = revenue_table(outlook, drawn)
+    aims = bookings_targets(company.targets, company.fiscal_year_start_month)
     now = Forecast(as_of, open_now, at, outlook)
     by_deals = deal_method_choice(scores, settings.seed)
     by_revenue = revenue_method_choice(replayed.accuracy, dict(zip(by_deals["origin"], by_deals["method"])))
@@ -111,6 +116,7 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
         "forecast_accuracy": replayed.accuracy,
         "deal_accuracy": deal_accuracy(scores, choice.method, settings.seed),
         "method_choice": pd.concat([by_deals, by_revenue], ignore_index=True),
+        "target_outlook": target_outlook(aims if record.knows_money else aims.iloc[:0], outlook, drawn, record, as_of),
         **explained_mean(record, fitted, scores.origin_days, calendar, now, settings.prior_deals),
     }
 

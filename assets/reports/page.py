@@ -32,6 +32,7 @@ TABLES = (
     "deal_accuracy",
     "method_choice",
     "forecast_changes",
+    "target_outlook",
     "win_probability",
     "win_timing",
     "risk_list",
@@ -45,7 +46,7 @@ TABLES = (
 PERIOD_TABLES = ("revenue_forecast", *page_funnel.TABLES)
 """Those that say which periods the page shows."""
 
-SEGMENT_TABLES = ("revenue_forecast", "forecast_baselines", "forecast_changes", *page_funnel.TABLES)
+SEGMENT_TABLES = ("revenue_forecast", "forecast_baselines", "forecast_changes", "target_outlook", *page_funnel.TABLES)
 """Those that the segment filter applies to."""
 
 _TIMES = ("date", "time")

@@ -164,6 +164,27 @@ forecast_change_deals = table(
     column("amount", "amount", "Amount, signed: what the cause adds to the period's mean by this opportunity", required=True),
 )
 
+target_outlook = table(
+    FORECASTS,
+    "target_outlook",
+    "One row per period and segment member that is forecast and has a target of bookings.",
+    as_of(),
+    *period(),
+    *segment(),
+    column("target", "amount", "Target; that of a quarter without one of its own is the sum of its months'", required=True, minimum=0),
+    column("won", "amount", "Won in the period so far", required=True, minimum=0),
+    column("mean", "amount", "Expected amount of the whole period", required=True, minimum=0),
+    column("p_target", "share", "Probability of making the target: share of the forecast's draws that do", required=True),
+    column("gap", "amount", "target − mean: positive where less is expected", required=True),
+    column("coverage_now", "ratio", "Open amount with an expected close date in the period ÷ (target − won); null where the target is made or the period is over"),
+    column(
+        "coverage_needed",
+        "ratio",
+        "Median over earlier periods, seen from as long before: open amount with an expected close date in the period ÷ what was won of it in the period; null where past close dates or amounts are not known, or nothing was won of it in most",
+    ),
+    column("n", "count", "Earlier periods that the median is of", required=True),
+)
+
 audit_sample = table(
     FORECASTS,
     "audit_sample",

@@ -361,6 +361,12 @@ def test_periods_of_a_shifted_fiscal_year():
     assert figures().period("quarter", date(2025, 10, 1)) == "Q4 2025"
 
 
+def test_the_probability_of_making_a_target_stands_beside_the_gap(tables):
+    text = section(render_page(tables, page_company(), AS_OF, "en"), "headline")
+    assert "P(target made) 37%" in text
+    assert "P(target made)" not in section(render_page(tables, page_company(targets=False), AS_OF, "en"), "headline")
+
+
 def test_what_changed_stands_for_every_period_that_was_covered(tables):
     grid = change_grid(tables, forecast_periods(tables, AS_OF, figures()), [("all", "all"), ("region", "North")], figures())
     assert grid.rows == ["month 2025-11-01", "month 2025-12-01", "month 2026-01-01", "quarter 2025-10-01", "quarter 2026-01-01"]

@@ -18,6 +18,7 @@ from assets.declare import asset_arguments
 from assets.exports.settings import Configuration
 from assets.forecasts.changes import explained_mean, pipeline_changes
 from assets.forecasts.record import company_record
+from assets.forecasts.scenarios import scenario_table
 from assets.forecasts.targets import with_targets
 from assets.query import Engine, Parquet
 from models.deal_backtest import backtest_deals
@@ -47,6 +48,7 @@ _TABLES = (
     "forecast_changes",
     "forecast_change_deals",
     "target_outlook",
+    "scenarios",
 )
 
 
@@ -117,6 +119,7 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
         "deal_accuracy": deal_accuracy(scores, choice.method, settings.seed),
         "method_choice": pd.concat([by_deals, by_revenue], ignore_index=True),
         "target_outlook": target_outlook(aims if record.knows_money else aims.iloc[:0], outlook, drawn, record, as_of),
+        "scenarios": scenario_table(record, models, now, drawn, revenue, aims, settings, shock),
         **explained_mean(record, fitted, scores.origin_days, calendar, now, settings.prior_deals),
     }
 

@@ -176,13 +176,40 @@ target_outlook = table(
     column("mean", "amount", "Expected amount of the whole period", required=True, minimum=0),
     column("p_target", "share", "Probability of making the target: share of the forecast's draws that do", required=True),
     column("gap", "amount", "target − mean: positive where less is expected", required=True),
-    column("coverage_now", "ratio", "Open amount with an expected close date in the period ÷ (target − won); null where the target is made or the period is over"),
+    column(
+        "coverage_now", "ratio", "Open amount with an expected close date in the period ÷ (target − won); null where the target is made or the period is over"
+    ),
     column(
         "coverage_needed",
         "ratio",
         "Median over earlier periods, seen from as long before: open amount with an expected close date in the period ÷ what was won of it in the period; null where past close dates or amounts are not known, or nothing was won of it in most",
     ),
     column("n", "count", "Earlier periods that the median is of", required=True),
+)
+
+LEVERS = ("win_rate", "cycle", "creation", "deal_size")
+
+scenarios = table(
+    FORECASTS,
+    "scenarios",
+    "One row per month or quarter that is not over, scenario, lever and what it is restricted to: what the company's total would be.",
+    as_of(),
+    *period(),
+    column(
+        "scenario",
+        "label",
+        "better or worse by a tenth; close_gap: the smallest change that makes the mean the target",
+        key=True,
+        values=("better", "worse", "close_gap"),
+    ),
+    column("lever", "label", "win_rate, cycle (days to winning), creation (of deals), deal_size", key=True, values=LEVERS),
+    *segment(),
+    column("stage", "id", "Stage key of the deals that the lever is restricted to; all where it is not", key=True),
+    column("factor", "ratio", "What the lever is multiplied by; null where none up to double (for the cycle: half) closes the gap"),
+    column("mean", "amount", "Expected amount of the company's period", minimum=0),
+    *(column(f"p{q}", "amount", f"{q} % quantile", minimum=0) for q in (10, 50, 90)),
+    column("change", "amount", "Mean less the published mean"),
+    column("closes_gap", "flag", "The mean makes the company's target; null where it has none"),
 )
 
 audit_sample = table(

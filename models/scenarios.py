@@ -74,10 +74,7 @@ class ScenarioInputs:
         left_day, right_day = self.grid_days[right - 1], self.grid_days[right]
         share = np.clip((days - left_day) / (right_day - left_day), 0.0, 1.0)
         won_by = (self.curve[:, right - 1] * (1 - share) + self.curve[:, right] * share).T
-        if lever != "win_rate":
-            return won_by
-        # A deal that is nearly certain cannot become likelier by as much; none becomes less likely in a later interval for it.
-        return np.minimum(won_by * np.minimum(factor, 1 / np.maximum(won_by[-1], 1e-12)), 1.0)
+        return np.minimum(won_by * self._likelier(factor), 1.0) if lever == "win_rate" else won_by
 
     def new_ratio(self, lever: str, factor: float) -> np.ndarray:
         """New business of each interval, as a multiple of what is published."""
@@ -88,15 +85,46 @@ class ScenarioInputs:
         wins, published = (wins_of_creations(self.creations, c, self.outlook.intervals.edges).sum(axis=0) for c in (faster, self.newborn_curve))
         return np.divide(wins, published, out=np.ones_like(wins), where=published > 0)
 
-    def mean_change(self, lever: str, factor: float, groups: Members | None = None) -> np.ndarray:
+    @cached_property
+    def published(self) -> np.ndarray:
+        """P(won by the end of each interval) as it is (intervals × deals)."""
+        return self.won_by("creation", 1.0)
+
+    @cached_property
+    def _amounts(self) -> np.ndarray:
+        """Expected amounts as they are (intervals × deals)."""
+        return _steps(self.published) * self.outlook.open_deals.amount_if_won
+
+    def mean_changes(self, lever: str, factor: float) -> np.ndarray:
         """Change of the company's mean (groups × periods) where the lever is changed in each group alone."""
         deals, intervals = self.outlook.open_deals, self.outlook.intervals
         size = factor if lever == "deal_size" else 1.0
-        change = (_steps(self.won_by(lever, factor)) * size - _steps(self.won_by(lever, 1.0))) * deals.amount_if_won
+        change = _steps(self.won_by(lever, factor)) * size * deals.amount_if_won - self._amounts
         new = self.outlook.new_business.expected_amounts() * (self.new_ratio(lever, factor) - 1)
-        if groups is None:
-            return intervals.sum_to_periods(change.sum(axis=1) + new[0])[None]
-        return intervals.sum_to_periods(groups.sum(np.ascontiguousarray(change.T)) + self.by_group(new))
+        return intervals.sum_to_periods(self.groups.sum(np.ascontiguousarray(change.T)) + self.by_group(new))
+
+    def mean_change(self, lever: str, factor: float) -> np.ndarray:
+        """The first row of `mean_changes`, for trying many factors: nothing is computed deal by deal that can be added up before."""
+        before = self._amounts.sum(axis=1)
+        if lever == "win_rate":
+            after = self._amounts @ self._likelier(factor)
+        elif lever == "cycle":
+            after = _steps(np.interp(self.outlook.intervals.ends / factor, self.grid_days, self._summed_curve))
+        else:
+            after = before * (factor if lever == "deal_size" else 1.0)
+        return self.outlook.intervals.sum_to_periods(after - before + self._new_amounts * (self.new_ratio(lever, factor) - 1))
+
+    @cached_property
+    def _summed_curve(self) -> np.ndarray:
+        return self.outlook.open_deals.amount_if_won @ self.curve
+
+    @cached_property
+    def _new_amounts(self) -> np.ndarray:
+        return self.outlook.new_business.expected_amounts()[0]
+
+    def _likelier(self, factor: float) -> np.ndarray:
+        """Factor on the probabilities of each deal: one that is nearly certain cannot become likelier by as much."""
+        return np.minimum(factor, 1 / np.maximum(self.published[-1], 1e-12))
 
 
 def _steps(won_by: np.ndarray) -> np.ndarray:
@@ -124,12 +152,13 @@ def scenario_rows(inputs: ScenarioInputs, revenue: pd.DataFrame, targets: pd.Dat
     return pd.concat(rows, ignore_index=True)
 
 
-def _rows(inputs, luck: "_Luck", scenario: str, lever: str, factor: float, at: np.ndarray, published: pd.DataFrame, groups: int | None = None) -> pd.DataFrame:
-    names = inputs.groups.names.iloc[:groups]
+def _rows(inputs, luck: "_Luck", scenario: str, lever: str, factor: float, at: np.ndarray, published: pd.DataFrame, company_only: bool = False) -> pd.DataFrame:
+    groups = _company_of(inputs.groups) if company_only else inputs.groups
+    names = groups.names
     count, length = len(names), len(at)
-    change = inputs.mean_change(lever, factor, inputs.groups)[:count, at].round(2)
+    change = (inputs.mean_change(lever, factor)[None] if company_only else inputs.mean_changes(lever, factor))[:, at].round(2)
     mean = published["mean"].to_numpy() + change
-    moved = luck.quantile_changes(inputs, lever, factor, at)[:count]
+    moved = luck.quantile_changes(inputs, lever, factor, at, groups)
     won = inputs.outlook.mean_cents()[0, at, 0] / 100
     quantiles = np.maximum(np.maximum.accumulate(published[list(SHOWN)].to_numpy() + moved, axis=-1), won[:, None]).round(2)
     is_stage = (names["dimension"] == "stage").to_numpy()
@@ -156,8 +185,8 @@ def _rows(inputs, luck: "_Luck", scenario: str, lever: str, factor: float, at: n
 def _closing(inputs, luck: "_Luck", lever: str, at: np.ndarray, published: pd.DataFrame) -> pd.DataFrame:
     """The smallest change of a lever that makes the period's mean its target; nulls where none up to `FARTHEST` does."""
     lacking = float(published["target"].iloc[0] - published["mean"].iloc[0])
-    factor = smallest_factor(lambda f: inputs.mean_change(lever, f)[0, at[0]] >= lacking, FARTHEST[lever])
-    rows = _rows(inputs, luck, "close_gap", lever, FARTHEST[lever] if factor is None else factor, at, published, groups=1)
+    factor = smallest_factor(lambda f: inputs.mean_change(lever, f)[at[0]] >= lacking, FARTHEST[lever])
+    rows = _rows(inputs, luck, "close_gap", lever, FARTHEST[lever] if factor is None else factor, at, published, company_only=True)
     if factor is None:
         rows[["factor", "mean", *SHOWN, "change"]] = np.nan
         rows["closes_gap"] = pd.Series([False], index=rows.index, dtype="boolean")
@@ -183,7 +212,11 @@ def smallest_factor(closes: Callable[[float], bool], farthest: float) -> float |
 
 @dataclass(frozen=True)
 class _Luck:
-    """The random numbers that all scenarios share: ``draw``, ``deal``, uniform ``luck`` and ``amount`` of every deal that wins in any of them."""
+    """The random numbers that all scenarios share: ``draw``, ``deal``, uniform ``luck`` and ``amount`` of every deal that wins in any of them.
+
+    ``new`` (groups × intervals × draws) is drawn new business, ``before`` the interval of each win as published, ``base`` (intervals × draws) what
+    the company then wins.
+    """
 
     draw: np.ndarray
     deal: np.ndarray
@@ -191,6 +224,8 @@ class _Luck:
     amount: np.ndarray
     new: np.ndarray
     shock: np.ndarray
+    before: np.ndarray
+    base: np.ndarray
 
     @classmethod
     def of(cls, inputs: ScenarioInputs) -> "_Luck":
@@ -211,9 +246,14 @@ class _Luck:
         log_sd = deals.log_sd[deal]
         amount = deals.amount_if_won[deal] * np.exp(log_sd * rng.standard_normal(len(deal)) - log_sd**2 / 2)
         shock = common_shock(inputs.drawn.open_pipeline.shape[2], inputs.seed, inputs.shock_sd)[:draws]
-        return cls(draw, deal, luck, amount * shock[draw], inputs.by_group(inputs.drawn.new_business[:, :, :draws]), shock)
+        new = inputs.by_group(inputs.drawn.new_business[:, :, :draws])
+        luck = cls(draw, deal, luck, amount * shock[draw], new, shock, np.zeros(0, np.intp), np.zeros((0, 0)))
+        luck = replace(luck, before=luck._interval(inputs.published))
+        won = luck._summed(_company_of(inputs.groups), luck.before, luck.amount, np.ones(len(deal), dtype=bool), new.shape[1])
+        return replace(luck, base=won[0] + new[0])
 
     def _interval(self, won_by: np.ndarray) -> np.ndarray:
+        """Interval in which each deal wins; the number of intervals where it does not."""
         interval = np.zeros(len(self.deal), dtype=np.intp)
         for by in won_by:
             interval += self.luck >= by[self.deal]
@@ -227,20 +267,19 @@ class _Luck:
             total += np.bincount(codes[self.deal[rows]] + cell, weights=amount[rows], minlength=len(total))
         return total.reshape(-1, intervals, draws)
 
-    def quantile_changes(self, inputs: ScenarioInputs, lever: str, factor: float, at: np.ndarray) -> np.ndarray:
+    def quantile_changes(self, inputs: ScenarioInputs, lever: str, factor: float, at: np.ndarray, groups: Members) -> np.ndarray:
         """By how much the company's quantiles change (groups × periods × `SHOWN`) where the lever is changed in each group alone."""
         in_period = inputs.outlook.intervals.in_period[at]
         count, size = in_period.shape[1], factor if lever == "deal_size" else 1.0
-        before, after = self._interval(inputs.won_by(lever, 1.0)), self._interval(inputs.won_by(lever, factor))
-        company, everything = _company_only(inputs.groups), np.ones(len(before), dtype=bool)
-        base = np.tensordot(in_period, self._summed(company, before, self.amount, everything, count)[0] + self.new[0], axes=1)
+        before, after = self.before, self._interval(inputs.won_by(lever, factor)) if lever in ("win_rate", "cycle") else self.before
+        base = np.tensordot(in_period, self.base, axes=1)
         changed = (before != after) | (size != 1.0)
-        moved = self._summed(inputs.groups, after, self.amount * size, changed, count) - self._summed(inputs.groups, before, self.amount, changed, count)
-        moved += self.new * (inputs.new_ratio(lever, factor) - 1)[None, :, None]
+        moved = self._summed(groups, after, self.amount * size, changed, count) - self._summed(groups, before, self.amount, changed, count)
+        moved += self.new[: len(moved)] * (inputs.new_ratio(lever, factor) - 1)[None, :, None]
         levels = [QUANTILES[i] for i in (1, 3, 5)]
         totals = base + np.einsum("kj,gjd->gkd", in_period, moved)
         return np.moveaxis(np.quantile(totals, levels, axis=-1) - np.quantile(base, levels, axis=-1)[:, None], 0, -1)
 
 
-def _company_only(groups: Members) -> Members:
+def _company_of(groups: Members) -> Members:
     return replace(groups, names=groups.names.iloc[:1], codes=groups.codes[:, :1])

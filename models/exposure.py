@@ -20,6 +20,7 @@ AGE_EDGES_DAYS = np.array([0, 1, 2, 4, 8, 15, 22, 31, 46, 61, 91, 121, 181, 271,
 """First day in stage of each age bin; the last is open: from there on a stay's hazards stay as they are."""
 
 WEEKEND_PRIOR_EXITS = 50.0
+TWO_YEARS_SLOTS = 72
 
 POSITIONS = 9
 """Places in a fiscal quarter: third of the month within month of the quarter."""
@@ -70,12 +71,14 @@ class Exposure:
         return np.diff(self.slot_last_day, prepend=self.first_day - 1)
 
     def day_factors(self, known: int) -> tuple[float, float]:
-        """What a working day and a day of the weekend multiply the mean chance of an exit by, from the first ``known`` slots.
+        """What a working day and a day of the weekend multiply the mean chance of an exit by, from the last two years of ``known`` slots.
 
         Their mean over a week is 1; shrunk to even days by `WEEKEND_PRIOR_EXITS` exits.
         """
-        weekend, days = self.weekend_days[:known].sum(), self.slot_days[:known].sum()
-        on_weekend, exits = self.weekend_exits[:known].sum(), self.exits[:, :known].sum()
+        # The same slots whatever the window began with: an origin must not depend on what is asked beside it.
+        recent = slice(max(known - TWO_YEARS_SLOTS, 0), known)
+        weekend, days = self.weekend_days[recent].sum(), self.slot_days[recent].sum()
+        on_weekend, exits = self.weekend_exits[recent].sum(), self.exits[:, recent].sum()
         prior = WEEKEND_PRIOR_EXITS * np.array([weekend, days - weekend]) / max(days, 1)
         rate = (np.array([on_weekend, exits - on_weekend]) + prior) / np.maximum([weekend, days - weekend], 1)
         at_weekend, working = rate * 7 / (2 * rate[0] + 5 * rate[1]) if rate.sum() > 0 else (1.0, 1.0)

@@ -13,7 +13,7 @@ from datetime import date
 import numpy as np
 from sklearn.linear_model import PoissonRegressor
 
-from models.levels import ONE_DAY, Intervals, Members
+from models.levels import ONE_DAY, Members
 
 DAYS_PER_MONTH = 365.25 / 12
 HISTORY_MONTHS = 36
@@ -257,6 +257,14 @@ def wins_of_creations(forecast: CreationForecast, won_by: np.ndarray) -> np.ndar
     for month, (first, last, creations) in enumerate(zip(forecast.first_day, forecast.last_day, forecast.creations, strict=True)):
         wins[month] = np.diff(won_by[first - 1 : last], axis=1, prepend=0.0).mean(axis=0) * creations
     return wins
+
+
+def creations_within(forecast: CreationForecast, days: int) -> CreationForecast:
+    """The part of a forecast that falls in its first ``days`` days; a month's creations are even over its days, as in `wins_of_creations`."""
+    last_day = np.minimum(forecast.last_day, days)
+    share = (last_day - forecast.first_day + 1) / (forecast.last_day - forecast.first_day + 1)
+    begun = share > 0
+    return CreationForecast(forecast.first_day[begun], last_day[begun], (forecast.creations * share)[begun], forecast.log_sd[begun])
 
 
 def forecast_new_business(creations: CreationForecast, won_by: np.ndarray, donors: Donors) -> NewBusiness:

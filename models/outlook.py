@@ -11,14 +11,14 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from models.amounts import expect_amounts, fit_amounts
+from models.amounts import AmountModel, expect_amounts, fit_amounts
 from models.baselines import OpenPipeline, forecast_baselines
 from models.deal_facts import DealFacts
 from models.deal_history import DealHistory, day_date
 from models.landmarks import OpenDeals
 from models.levels import Intervals, Members
 from models.new_business import CreationForecast, Donors, NewBusiness, forecast_creations, forecast_new_business, recent_wins, won_by_ends
-from models.revenue import WonDeals, forecast_company_total, forecast_revenue
+from models.revenue import RevenueOutlook, WonDeals, forecast_company_total
 from models.simulation import PipelineOutlook
 from models.win_probability import FittedModels, WinProbabilities
 
@@ -108,6 +108,22 @@ class CompanyRecord:
 
 
 @dataclass(frozen=True)
+class AmountBasis:
+    """What was known at ``origin`` of how amounts move until a deal is won: the fitted ``model``, and ``wins`` (closed_at, amount, group)."""
+
+    model: AmountModel
+    wins: pd.DataFrame
+    origin: date
+    prior_deals: float
+
+    def expect(self, stage: np.ndarray, amount: np.ndarray, group: np.ndarray) -> pd.DataFrame:
+        """``amount_if_won`` and ``amount_cv`` of open deals by stage key, amount (NaN: unknown) and group."""
+        deals = pd.DataFrame({"stage": stage, "amount": amount, "group": group})
+        # An unknown amount is that of wins of the same kind: one product may bring a hundred times what another does.
+        return expect_amounts(deals, self.model, self.wins, self.origin, by=("group",), prior_deals=self.prior_deals)
+
+
+@dataclass(frozen=True)
 class Standing:
     """What every method finds at one origin: open deals with what they bring if won, wins so far, creations to come.
 
@@ -141,6 +157,13 @@ def rounded(result: WinProbabilities) -> tuple[np.ndarray, np.ndarray]:
     return won, np.maximum.accumulate(lost.clip(min=0.0), axis=1)
 
 
+def newborn_win_curve(models: FittedModels, method: str, lags: int) -> np.ndarray:
+    """P(won by lag day | created), lags 0 … ``lags``, in a quarter in the mean."""
+    if models.semi_markov is not None and method not in ("base_rate", "stage_rates"):
+        return models.semi_markov.newborn_won_by_lag(lags)
+    return models.rates.newborn_won_by_lag(lags)
+
+
 def newborn_won_by(models: FittedModels, method: str, edges: np.ndarray) -> np.ndarray:
     """P(won by each end | created on each day ahead) (days × J) of deals not yet created: by the method or, where it has none of its own, by rates."""
     if models.semi_markov is not None and method not in ("base_rate", "stage_rates"):
@@ -156,22 +179,16 @@ def standing(
     ``members`` are those of all deals (a coarser choice than ``record.members`` is cheaper).
     """
     amount, close_on = record.in_force(origin)
-    won, groups = record.won_by(origin, members), record.history.groups.deal_group
-    stage = np.asarray(record.history.stages, dtype=object)
-    stage_then = np.where(open_then.stage >= 0, stage[np.maximum(open_then.stage, 0)], "unknown")
-    deals = pd.DataFrame({"stage": stage_then, "amount": amount[open_then.deal], "group": groups[open_then.deal]})
-    # An unknown amount is that of wins of the same kind: one product may bring a hundred times what another does.
-    wins = pd.DataFrame({"closed_at": won.closed_on.astype("datetime64[us]"), "amount": won.amount, "group": groups[record.deals_won_by(origin)]})
-    ratios = record.final_ratios
-    model = fit_amounts(ratios[ratios["closed_on"] <= pd.Timestamp(origin)], prior_deals)
+    won, open_amount = record.won_by(origin, members), amount[open_then.deal]
+    expected = amount_basis(record, origin, prior_deals).expect(stage_names(record, open_then), open_amount, open_then.group)
     created = record.created_on[record.created_on <= np.datetime64(origin, "D")]
     own = members.take(open_then.deal)
     crm = record.crm_probability[open_then.deal] if record.is_today(origin) else np.full(len(open_then), np.nan)
-    shown = OpenPipeline(deals["amount"].to_numpy(), close_on[open_then.deal], _stage_probability(record, models, open_then), crm, own)
+    shown = OpenPipeline(open_amount, close_on[open_then.deal], _stage_probability(record, models, open_then), crm, own)
     return Standing(
         intervals=intervals,
         open_deals=open_then,
-        amounts=expect_amounts(deals, model, wins, origin, by=("group",), prior_deals=prior_deals).assign(amount=deals["amount"]),
+        amounts=expected.assign(amount=open_amount),
         members=own,
         won=won,
         donors=recent_wins(won.closed_on, won.amount, won.members, origin),
@@ -180,10 +197,24 @@ def standing(
     )
 
 
-def revenue_of(result: WinProbabilities, models: FittedModels, at: Standing, *, draws: int, seed: int, shock_sd: float) -> pd.DataFrame:
-    """Rows of revenue_forecast from one method's probabilities at ``intervals.ends``."""
+def amount_basis(record: CompanyRecord, origin: date, prior_deals: float) -> AmountBasis:
+    """How amounts move until a deal is won, as known at the end of ``origin``."""
+    won = record.deals_won_by(origin)
+    wins = {"closed_at": record.closed_on[won].astype("datetime64[us]"), "amount": record.amount[won], "group": record.history.groups.deal_group[won]}
+    ratios = record.final_ratios
+    return AmountBasis(fit_amounts(ratios[ratios["closed_on"] <= pd.Timestamp(origin)], prior_deals), pd.DataFrame(wins), origin, prior_deals)
+
+
+def stage_names(record: CompanyRecord, deals: OpenDeals) -> np.ndarray:
+    """Stage key of each open deal; ``unknown`` where nobody recorded it."""
+    keys = np.array([*record.history.stages, "unknown"], dtype=object)
+    return keys[np.where(deals.stage >= 0, deals.stage, len(keys) - 1)]
+
+
+def outlook_of(result: WinProbabilities, models: FittedModels, at: Standing) -> RevenueOutlook:
+    """What one method's probabilities at ``intervals.ends`` lead to expect, before anything is drawn."""
     pipeline, new = _ahead(result, models, at)
-    return forecast_revenue(pipeline, new, at.won, at.intervals, draws=draws, seed=seed, shock_sd=shock_sd, method=result.method)
+    return RevenueOutlook(pipeline, new, at.won, at.intervals, result.method)
 
 
 def company_total_of(result: WinProbabilities, models: FittedModels, at: Standing, *, shock_sd: float) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from models.levels import Intervals, Members
 from models.new_business import NewBusiness
-from models.simulation import PipelineOutlook, pearson_iii_quantiles, simulate, total_cumulants
+from models.simulation import Draws, PipelineOutlook, pearson_iii_quantiles, simulate, total_cumulants
 
 COMPONENTS = ("won", "open_pipeline", "new_business", "total")
 QUANTILES = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
@@ -45,6 +45,42 @@ class WonDeals:
         return some.sum(inside * cents[:, None]).astype(np.int64), some.sum(inside)
 
 
+@dataclass(frozen=True)
+class RevenueOutlook:
+    """What is expected of one method's forecast before anything is drawn: today's deals, deals not yet created, wins so far.
+
+    All three name the same members.
+    """
+
+    open_deals: PipelineOutlook
+    new_business: NewBusiness
+    won: WonDeals
+    intervals: Intervals
+    method: str
+
+    @property
+    def members(self) -> Members:
+        """Segment members of the open deals."""
+        return self.open_deals.members
+
+    def mean_cents(self) -> np.ndarray:
+        """Whole cents (int64) by member, period and component (M × K × `COMPONENTS`): the published means.
+
+        For each period and member the parts add up to the total, the members of a dimension to the company, and the
+        periods of one kind to any longer period that they make up.
+        """
+        won, _ = self.won.by_period(self.intervals)
+        opened, created = (
+            np.rint(self.intervals.sum_to_periods(self.members.whole_cents(part.expected_amounts()))).astype(np.int64)
+            for part in (self.open_deals, self.new_business)
+        )
+        return np.stack([won, opened, created, won + opened + created], axis=-1)
+
+    def draw(self, *, draws: int, seed: int, shock_sd: float) -> Draws:
+        """The one set of draws that everything published of this forecast comes from."""
+        return simulate(self.open_deals, self.new_business, draws=draws, seed=seed, shock_sd=shock_sd)
+
+
 def forecast_revenue(
     open_deals: PipelineOutlook,
     new_business: NewBusiness,
@@ -56,24 +92,24 @@ def forecast_revenue(
     shock_sd: float,
     method: str,
 ) -> pd.DataFrame:
+    """`revenue_table` of an outlook and its draws."""
+    outlook = RevenueOutlook(open_deals, new_business, won, intervals, method)
+    return revenue_table(outlook, outlook.draw(draws=draws, seed=seed, shock_sd=shock_sd))
+
+
+def revenue_table(outlook: RevenueOutlook, drawn: Draws) -> pd.DataFrame:
     """One row per period, member and component, with the columns of the contract revenue_forecast.
 
-    All three inputs name the same members. For each period and member: won + open_pipeline + new_business = total in
-    ``mean`` to the cent and in ``expected_wins``; in ``mean`` the members of a dimension add up to the company and the
-    periods of one kind to any longer period that they make up. ``noise_floor`` is that of the period and member and so
-    the same on its four rows.
+    ``mean`` is `RevenueOutlook.mean_cents`; ``expected_wins`` add up over components too. ``noise_floor`` is that of the
+    period and member and so the same on its four rows. ``drawn`` are the outlook's draws.
     """
-    members = open_deals.members
-    won_cents, wins = won.by_period(intervals)
-    opened = intervals.sum_to_periods(members.whole_cents(open_deals.expected_amounts()))
-    created = intervals.sum_to_periods(members.whole_cents(new_business.expected_amounts()))
-    open_wins = intervals.sum_to_periods(open_deals.expected_wins())
-    new_wins = intervals.sum_to_periods(new_business.expected_wins())
-    cents = np.stack([won_cents, opened, created, won_cents + opened + created], axis=-1)
-    variance = open_deals.chance_variance(intervals) + intervals.sum_to_periods(new_business.expected_squares())
+    members, intervals = outlook.members, outlook.intervals
+    cents = outlook.mean_cents()
+    won_cents, wins = cents[..., 0], outlook.won.by_period(intervals)[1]
+    open_wins = intervals.sum_to_periods(outlook.open_deals.expected_wins())
+    new_wins = intervals.sum_to_periods(outlook.new_business.expected_wins())
+    variance = outlook.open_deals.chance_variance(intervals) + intervals.sum_to_periods(outlook.new_business.expected_squares())
     floor = noise_floor(variance, cents[..., 3] / 100)
-
-    drawn = simulate(open_deals, new_business, draws=draws, seed=seed, shock_sd=shock_sd)
     quantiles = _quantiles(drawn.open_pipeline, drawn.new_business, won_cents, intervals)
     count, periods = won_cents.shape
     rows = pd.DataFrame(
@@ -87,7 +123,7 @@ def forecast_revenue(
     rows[list(QUANTILE_COLUMNS)] = quantiles.reshape(-1, len(QUANTILES)).round(2)
     rows["expected_wins"] = np.stack([wins, open_wins, new_wins, wins + open_wins + new_wins], axis=-1).reshape(-1)
     rows["noise_floor"] = np.repeat(floor.reshape(-1), 4)
-    rows["method"] = method
+    rows["method"] = outlook.method
     return rows
 
 

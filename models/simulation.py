@@ -103,7 +103,7 @@ def simulate(open_deals: PipelineOutlook, new_business: NewBusiness, *, draws: i
     opened = np.zeros((len(names), intervals, draws))
     created = np.zeros_like(opened)
     # Every part has random numbers of its own, so that it does not matter which thread draws it, or when.
-    of_shock, *of_parts = np.random.SeedSequence(seed).spawn(1 + len(starts))
+    _, *of_parts = np.random.SeedSequence(seed).spawn(1 + len(starts))
 
     def draw(start_and_own: tuple[int, np.random.SeedSequence]) -> None:
         start, own = start_and_own
@@ -114,12 +114,18 @@ def simulate(open_deals: PipelineOutlook, new_business: NewBusiness, *, draws: i
         created[:, :, part] = _draw_new(rng, new_business, intervals, size)
 
     in_threads(draw, zip(starts, of_parts, strict=True))
-    shock = np.exp(shock_sd * np.random.default_rng(of_shock).standard_normal(draws) - shock_sd**2 / 2)
+    shock = common_shock(draws, seed, shock_sd)
     for drawn, mean in ((opened, open_deals.expected_amounts()[0]), (created, new_business.expected_amounts()[0])):
         drawn *= shock
         average = drawn[0].mean(axis=1)
         drawn *= np.divide(mean, average, out=np.ones(intervals), where=average > 0)[None, :, None]
     return Draws(opened, created)
+
+
+def common_shock(draws: int, seed: int, shock_sd: float) -> np.ndarray:
+    """The factor of mean 1 that is common to all of a draw; those of fewer draws are the first of more."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
+    return np.exp(shock_sd * rng.standard_normal(draws) - shock_sd**2 / 2)
 
 
 def _draw_open(rng: np.random.Generator, deals: PipelineOutlook, draws: int) -> np.ndarray:

@@ -18,13 +18,13 @@ import pyarrow as pa
 from assets.declare import AS_OF
 from assets.exports.as_of import ASKED_FOR
 from assets.exports.settings import Configuration
+from assets.forecasts.targets import with_targets
 from assets.query import Engine, Parquet, Query
 from assets.reports.behind import TABLES as BEHIND_TABLES
 from assets.reports.behind import rows_behind
 from assets.reports.page import PERIOD_TABLES, first_listed_day, render_page
 from assets.reports.page import TABLES as PAGE_TABLES
 from assets.reports.skipped import skipped
-from models.settings import Target
 from pipelines.home import staged_file
 from pipelines.lake import frame_of, read_frame
 from pipelines.masked_tables import masked_behind, masked_tables, masked_targets
@@ -79,12 +79,6 @@ def run_log_row(
         "as_of_from": as_of_from,
     }
     return pa.Table.from_pylist([row])
-
-
-def with_targets(company: Configuration, targets: pd.DataFrame) -> Configuration:
-    """The company with the trusted targets: those of its configuration and the exported ones."""
-    rows = targets.assign(period_start=targets["period_start"].dt.date)[list(Target.model_fields)].to_dict("records")
-    return company.model_copy(update={"targets": tuple(Target(**row) for row in rows)})
 
 
 @dg.asset(

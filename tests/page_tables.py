@@ -128,7 +128,31 @@ def _forecasts(rng: np.random.Generator, members: tuple, method: str) -> dict[st
     total = parts["total"]
     simple = {"weighted_pipeline": 1.35, "run_rate": 0.92, "same_period_last_year": 0.8, "crm_probability": 1.6}
     baselines = [keys.assign(method=name, value=np.round(total * factor, 2)) for name, factor in simple.items()]
-    return {"revenue_forecast": pd.concat(rows, ignore_index=True), "forecast_baselines": pd.concat(baselines, ignore_index=True)}
+    return {
+        "revenue_forecast": pd.concat(rows, ignore_index=True),
+        "forecast_baselines": pd.concat(baselines, ignore_index=True),
+        "forecast_changes": _changes(keys, total),
+        "target_outlook": _target_outlook(keys, parts),
+    }
+
+
+def _target_outlook(keys: pd.DataFrame, parts: dict[str, np.ndarray]) -> pd.DataFrame:
+    """What is said of the company's targets of `page_company`."""
+    aims = {"month 2025-11-01": 6.0e6, "month 2025-12-01": 6.0e6, "quarter 2025-10-01": 1.75e7}
+    target = (keys["period_kind"] + " " + keys["period_start"].dt.strftime("%Y-%m-%d")).map(aims).where(keys["dimension"] == "all")
+    rows = keys.assign(target=target, won=parts["won"], mean=parts["total"], gap=target - parts["total"], p_target=0.37)
+    return rows[target.notna()].assign(coverage_now=2.5, coverage_needed=3.1, n=9)
+
+
+def _changes(keys: pd.DataFrame, total: np.ndarray) -> pd.DataFrame:
+    """What changed in the mean, of the months and quarters but the last: the parts add up from opening to closing."""
+    covered = keys[keys["period_start"] < pd.Timestamp(2026, 2, 1)]
+    closing = total[covered.index]
+    shares = {"won": 0.2, "lost": -0.15, "created": 0.05, "progress": -0.04, "new_business": 0.01, "model": 0.02}
+    parts = {cause: np.round(share * closing, 2) for cause, share in shares.items()}
+    parts |= {"opening": np.round(closing - sum(parts.values()), 2), "closing": closing}
+    rows = [covered.assign(since=pd.Timestamp(2025, 10, 31), subject="forecast", cause=cause, amount=amount, deals=7) for cause, amount in parts.items()]
+    return pd.concat(rows, ignore_index=True)
 
 
 def _accuracy(rng: np.random.Generator, method: str) -> dict[str, pd.DataFrame]:

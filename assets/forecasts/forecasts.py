@@ -14,17 +14,23 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from assets.declare import asset_arguments, table_asset
+from assets.declare import asset_arguments
 from assets.exports.settings import Configuration
+from assets.forecasts.changes import explained_mean, pipeline_changes
 from assets.forecasts.record import company_record
-from assets.query import Engine, Parquet, Query, sql_beside
+from assets.forecasts.scenarios import scenario_table
+from assets.forecasts.targets import with_targets
+from assets.query import Engine, Parquet
 from models.deal_backtest import LEAST_CLOSED_DEALS, backtest_deals
 from models.deal_choice import choose_method, deal_accuracy, deal_method_choice
 from models.deal_history import day_number
 from models.landmarks import month_ends, open_deals
 from models.levels import Intervals
-from models.outlook import SHORT_CYCLE_DAYS, CompanyRecord, forecast_periods, revenue_of, rounded, standing
+from models.outlook import SHORT_CYCLE_DAYS, CompanyRecord, forecast_periods, outlook_of, rounded, standing
+from models.revenue import revenue_table
 from models.revenue_backtest import backtest_revenue, revenue_method_choice
+from models.targets import bookings_targets, target_outlook
+from models.then_and_now import Forecast
 from models.threads import in_threads
 from models.win_probability import WinProbabilities, count_history, fit_models, win_probabilities
 from quality.tables.forecasts import FORECASTS
@@ -32,7 +38,19 @@ from quality.tables.forecasts import FORECASTS
 GROUP = "forecasts"
 DAY_HORIZONS = (30, 60, 90)
 
-_TABLES = ("win_probability", "win_timing", "revenue_forecast", "forecast_baselines", "forecast_accuracy", "deal_accuracy", "method_choice")
+_TABLES = (
+    "win_probability",
+    "win_timing",
+    "revenue_forecast",
+    "forecast_baselines",
+    "forecast_accuracy",
+    "deal_accuracy",
+    "method_choice",
+    "forecast_changes",
+    "forecast_change_deals",
+    "target_outlook",
+    "scenarios",
+)
 
 
 def _out(name: str) -> dg.AssetOut:
@@ -47,8 +65,10 @@ def forecast(
     episodes: Parquet,
     opportunity_segments: Parquet,
     activities: Parquet,
+    parameters: Parquet,
     stages: pd.DataFrame,
     calendar: pd.DataFrame,
+    targets: pd.DataFrame,
     company: dg.ResourceParam[Configuration],
     engine: dg.ResourceParam[Engine],
     as_of: dg.ResourceParam[date],
@@ -56,8 +76,10 @@ def forecast(
     record = company_record(opportunities, stage_visits, episodes, opportunity_segments, activities, stages, company, engine, as_of)
     # Many small products: threads only wait for each other, and their number would show in the last digits.
     with threadpool_limits(limits=1):
-        tables = forecast_tables(record, calendar, company, as_of)
+        tables = forecast_tables(record, calendar, with_targets(company, targets), as_of)
     del record
+    pipeline = pipeline_changes(engine, episodes, opportunity_segments, calendar, parameters)
+    tables["forecast_changes"] = pd.concat([pipeline, tables["forecast_changes"]], ignore_index=True)
     for name, table in tables.items():
         yield dg.Output(table, name)
 
@@ -85,7 +107,11 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
     result = win_probabilities(models, open_now, intervals.ends, (choice.method,))[choice.method]
     within = win_probabilities(models, open_now, np.array(DAY_HORIZONS), (choice.method,), horizons_only=True)[choice.method]
     at = standing(record, models, open_now, intervals, as_of, record.members, settings.prior_deals)
-    revenue = revenue_of(result, models, at, draws=settings.draws, seed=settings.seed, shock_sd=shock)
+    outlook = outlook_of(result, models, at)
+    drawn = outlook.draw(draws=settings.draws, seed=settings.seed, shock_sd=shock)
+    revenue = revenue_table(outlook, drawn)
+    aims = bookings_targets(company.targets, company.fiscal_year_start_month)
+    now = Forecast(as_of, open_now, at, outlook)
     by_deals = deal_method_choice(scores, settings.seed)
     by_revenue = revenue_method_choice(replayed.accuracy, dict(zip(by_deals["origin"], by_deals["method"])))
     return {
@@ -96,6 +122,9 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
         "forecast_accuracy": replayed.accuracy,
         "deal_accuracy": deal_accuracy(scores, choice.method, settings.seed),
         "method_choice": pd.concat([by_deals, by_revenue], ignore_index=True),
+        "target_outlook": target_outlook(aims if record.knows_money else aims.iloc[:0], outlook, drawn, record, as_of),
+        "scenarios": scenario_table(record, models, now, drawn, revenue, aims, settings, shock),
+        **explained_mean(record, fitted, scores.origin_days, calendar, now, settings.prior_deals),
     }
 
 
@@ -153,9 +182,3 @@ def _win_timing(record: CompanyRecord, result: WinProbabilities, intervals: Inte
             "p_lost_by_end": lost[:, until].ravel(),
         }
     )
-
-
-@table_asset(FORECASTS.tables["forecast_changes"], GROUP)
-def forecast_changes(episodes: Parquet, opportunity_segments: Parquet, calendar: Parquet, parameters: Parquet) -> Query:
-    tables = {"episodes": episodes, "opportunity_segments": opportunity_segments, "calendar": calendar, "parameters": parameters}
-    return Query(sql_beside(__file__, "forecast_changes"), tables)

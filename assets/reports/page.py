@@ -16,7 +16,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from assets.reports import page_behind, page_forecast, page_funnel, page_lists
+from assets.reports import page_behind, page_changes, page_forecast, page_funnel, page_lists
 from assets.reports.behind import Behind
 from assets.reports.page_figures import SEGMENT_SEPARATOR, Figures, ordered_segments, phrases
 from models.settings import Company, Language
@@ -31,6 +31,8 @@ TABLES = (
     "forecast_accuracy",
     "deal_accuracy",
     "method_choice",
+    "forecast_changes",
+    "target_outlook",
     "win_probability",
     "win_timing",
     "risk_list",
@@ -44,7 +46,7 @@ TABLES = (
 PERIOD_TABLES = ("revenue_forecast", *page_funnel.TABLES)
 """Those that say which periods the page shows."""
 
-SEGMENT_TABLES = ("revenue_forecast", "forecast_baselines", *page_funnel.TABLES)
+SEGMENT_TABLES = ("revenue_forecast", "forecast_baselines", "forecast_changes", "target_outlook", *page_funnel.TABLES)
 """Those that the segment filter applies to."""
 
 _TIMES = ("date", "time")
@@ -96,6 +98,7 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures,
     segments, cut = ordered_segments(_segment_sizes(tables), SHOWN_MEMBERS)
     tables = {**tables, **{name: _of_segments(tables[name], segments) for name in SEGMENT_TABLES}}
     forecast = page_forecast.forecast_grid(tables, periods, segments, figures)
+    changes = page_changes.change_grid(tables, periods, segments, figures)
     stages = page_funnel.stage_grid(tables, funnel_periods, segments, figures)
     wins = page_funnel.win_grid(tables, funnel_periods, segments, figures)
     records = page_forecast.track_record(tables)
@@ -110,6 +113,9 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures,
         "has_targets": any(t.metric == "bookings" for t in figures.company.targets),
         "method": page_forecast.published_method(tables),
         "baselines": page_forecast.BASELINES,
+        "changes": changes,
+        "change_columns": page_changes.COLUMNS,
+        "since": page_changes.since(tables, figures),
         "records": records,
         "best": page_forecast.best_by_lead(records),
         "leads": page_forecast.LEADS,
@@ -137,7 +143,7 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures,
         "behind_data": page_behind.data(behind, funnel_periods, segments, figures),
         "run": page_lists.newest_run(tables, figures),
         "filter": _filter(segments, cut, figures),
-        "data": {"forecast": forecast.data(), "stages": stages.data(), "wins": wins.data(), "separator": SEGMENT_SEPARATOR},
+        "data": {"forecast": forecast.data(), "changes": changes.data(), "stages": stages.data(), "wins": wins.data(), "separator": SEGMENT_SEPARATOR},
     }
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 
 from assets.reports.page_figures import NONE, Figures, Grid, grid, is_missing, last_day, percentages
 from models.scoring import relative_bias, wape
+from models.targets import bookings_targets
 
 PARTS = ("won", "open_pipeline", "new_business")
 BASELINES = ("weighted_pipeline", "run_rate", "same_period_last_year", "crm_probability")
 KINDS = ("month", "quarter", "week")
 LEADS = (1, 2, 3)
-MONTHS_PER_QUARTER = 3
 
 _TEXTS = (
     "mean",
@@ -27,6 +27,7 @@ _TEXTS = (
     "target_note",
     "gap",
     "gap_class",
+    "p_target",
     "attainment",
     "attainment_range",
     "floor",
@@ -116,32 +117,14 @@ def _measured(tables: Mapping[str, pd.DataFrame], figures: Figures) -> pd.DataFr
     return (
         total.merge(parts, on=key, how="left", validate="1:1")
         .merge(baselines, on=key, how="left", validate="1:1")
-        .merge(_targets(figures), on=key, how="left", validate="m:1")
+        .merge(bookings_targets(figures.company.targets, figures.company.fiscal_year_start_month), on=key, how="left", validate="m:1")
+        .merge(tables["target_outlook"][[*key, "p_target"]], on=key, how="left", validate="m:1")
         .reset_index(drop=True)
     )
 
 
 def _side_by_side(frame: pd.DataFrame, key: list[str], names: str, values: str, wanted: tuple[str, ...]) -> pd.DataFrame:
     return frame.set_index([*key, names])[values].astype(float).unstack(names).reindex(columns=list(wanted)).reset_index()
-
-
-def _targets(figures: Figures) -> pd.DataFrame:
-    """The targets of bookings; that of a quarter without one of its own is the sum of its months' where all have one.
-
-    ``is_sum`` tells these.
-    """
-    columns = ["period_kind", "period_start", "dimension", "member", "target"]
-    rows = [t.model_dump() for t in figures.company.targets if t.metric == "bookings"]
-    frame = pd.DataFrame(rows, columns=columns)
-    frame = frame.assign(period_start=pd.to_datetime(frame["period_start"]).astype("datetime64[us]"), target=frame["target"].astype(float))
-    own = frame.drop_duplicates(columns[:-1], keep="last").assign(is_sum=False)
-    months = own[own["period_kind"] == "month"]
-    into_quarter = (months["period_start"].dt.month - figures.company.fiscal_year_start_month) % 3
-    first = months["period_start"].dt.to_period("M") - into_quarter.to_numpy()
-    quarters = months.assign(period_kind="quarter", period_start=first.dt.to_timestamp().astype("datetime64[us]"), is_sum=True)
-    summed = quarters.groupby([*columns[:-1], "is_sum"], as_index=False).agg(target=("target", "sum"), months=("target", "size"))
-    whole = summed.loc[summed["months"] == MONTHS_PER_QUARTER, own.columns]
-    return pd.concat([own, whole], ignore_index=True).drop_duplicates(columns[:-1], keep="first")
 
 
 def _written(measured: pd.DataFrame, figures: Figures) -> pd.DataFrame:
@@ -169,6 +152,7 @@ def _written(measured: pd.DataFrame, figures: Figures) -> pd.DataFrame:
         ),
         "gap": gap.map(figures.signed_amount),
         "gap_class": gap.map(lambda value: "" if is_missing(value) else "short" if value < 0 else "made"),
+        "p_target": m["p_target"].astype(float).map(figures.share),
         "attainment": attainment.map(figures.share),
         "attainment_range": _joined((m["p10"] / target).map(figures.share), (m["p90"] / target).map(figures.share), figures),
         "floor": m["noise_floor"].map(lambda v: NONE if is_missing(v) else f"±{figures.share(v)}"),

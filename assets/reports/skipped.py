@@ -110,8 +110,8 @@ _SENTENCES: dict[str, dict[Language, tuple[str, str]]] = {
         "zh": ("{deals} 个赢单的收入", "金额未知；计入赢单数，不计入金额"),
     },
     "forecast_changes": {
-        "en": ("what changed in the mean forecast, by cause", "not built yet; the table forecast_changes has the changes of the open pipeline"),
-        "zh": ("预测均值变化的原因分解", "尚未实现；数据表 forecast_changes 给出在途商机的变化"),
+        "en": ("what changed in the mean forecast, by cause", "too few deals had closed by the end of the month before, or no amount is known"),
+        "zh": ("预测均值变化的原因分解", "上月末时关闭的商机过少，或没有任何金额"),
     },
 }
 
@@ -149,6 +149,8 @@ deals AS (
 )
 SELECT count(*) FILTER (status = 'open' AND is_vanished AND NOT is_gone) AS deals FROM deals
 """
+
+_EXPLAINED_SQL = "SELECT count(*) > 0 AS is_there FROM forecast_changes WHERE subject = 'forecast'"
 
 _NO_AMOUNT_SQL = """
 SELECT
@@ -189,4 +191,6 @@ def skipped(company: Configuration, notes: list[str], as_of: date, newest_export
         counts |= {"vanished_open": 0, "vanished_deleted": engine.arrow(Query(_VANISHED_SQL, seen)).to_pylist()[0]["deals"]}
     began = engine.arrow(Query(_BEGINNING_SQL, {"stage_visits": tables["stage_visits"]})).to_pylist()[0]["day"]
     found += [say(key, deals=deals, all_deals=all_deals, date=began) for key, deals in counts.items() if deals]
-    return [*found, say("not_built", what=separator.join(NOT_BUILT[company.language])), say("forecast_changes")]
+    explained = engine.arrow(Query(_EXPLAINED_SQL, {"forecast_changes": tables["forecast_changes"]})).to_pylist()[0]["is_there"]
+    found.append(say("not_built", what=separator.join(NOT_BUILT[company.language])))
+    return found if explained else [*found, say("forecast_changes")]

@@ -13,6 +13,8 @@ FORECASTS = sa.MetaData()
 
 COMPONENTS = ("won", "open_pipeline", "new_business", "total")
 
+DEAL_CAUSES = ("won", "lost", "created", "amount", "timing", "progress", "model")
+
 win_probability = table(
     FORECASTS,
     "win_probability",
@@ -140,9 +142,74 @@ forecast_changes = table(
     column("subject", "label", "pipeline (open amount by expected close date) or forecast (mean)", key=True, values=("pipeline", "forecast")),
     *period(),
     *segment(),
-    column("cause", "label", "opening, a cause of change, or closing", key=True),
+    column(
+        "cause",
+        "label",
+        "opening, a cause of change, or closing. Of the forecast: won (amount less prior expectation), lost, created (less the new business used up), amount, timing (expected close date), progress (stage and time), new_business, model; none of rates, which are one per currency for all dates of a run",
+        key=True,
+    ),
     column("amount", "amount", "Amount, signed: what the cause adds", required=True),
     column("deals", "count", "Deals concerned", required=True),
+)
+
+forecast_change_deals = table(
+    FORECASTS,
+    "forecast_change_deals",
+    "One row per opportunity, period and cause behind forecast_changes of the subject forecast, where the cause adds something.",
+    as_of(),
+    column("since", "date", "The earlier as-of date", key=True),
+    *period(),
+    column("opportunity_id", "id", "Opportunity", key=True),
+    column("cause", "label", "won, lost, created, amount, timing, progress or model", key=True, values=DEAL_CAUSES),
+    column("amount", "amount", "Amount, signed: what the cause adds to the period's mean by this opportunity", required=True),
+)
+
+target_outlook = table(
+    FORECASTS,
+    "target_outlook",
+    "One row per period and segment member that is forecast and has a target of bookings.",
+    as_of(),
+    *period(),
+    *segment(),
+    column("target", "amount", "Target; that of a quarter without one of its own is the sum of its months'", required=True, minimum=0),
+    column("won", "amount", "Won in the period so far", required=True, minimum=0),
+    column("mean", "amount", "Expected amount of the whole period", required=True, minimum=0),
+    column("p_target", "share", "Probability of making the target: share of the forecast's draws that do", required=True),
+    column("gap", "amount", "target − mean: positive where less is expected", required=True),
+    column(
+        "coverage_now", "ratio", "Open amount with an expected close date in the period ÷ (target − won); null where the target is made or the period is over"
+    ),
+    column(
+        "coverage_needed",
+        "ratio",
+        "Median over earlier periods, seen from as long before: open amount with an expected close date in the period ÷ what was won of it in the period; null where past close dates or amounts are not known, or nothing was won of it in most",
+    ),
+    column("n", "count", "Earlier periods that the median is of", required=True),
+)
+
+LEVERS = ("win_rate", "cycle", "creation", "deal_size")
+
+scenarios = table(
+    FORECASTS,
+    "scenarios",
+    "One row per month or quarter that is not over, scenario, lever and what it is restricted to: what the company's total would be.",
+    as_of(),
+    *period(),
+    column(
+        "scenario",
+        "label",
+        "better or worse by a tenth; close_gap: the smallest change that makes the mean the target",
+        key=True,
+        values=("better", "worse", "close_gap"),
+    ),
+    column("lever", "label", "win_rate, cycle (days to winning), creation (of deals), deal_size", key=True, values=LEVERS),
+    *segment(),
+    column("stage", "id", "Stage key of the deals that the lever is restricted to; all where it is not", key=True),
+    column("factor", "ratio", "What the lever is multiplied by; null where none up to double (for the cycle: half) closes the gap"),
+    column("mean", "amount", "Expected amount of the company's period", minimum=0),
+    *(column(f"p{q}", "amount", f"{q} % quantile", minimum=0) for q in (10, 50, 90)),
+    column("change", "amount", "Mean less the published mean"),
+    column("closes_gap", "flag", "The mean makes the company's target; null where it has none"),
 )
 
 audit_sample = table(

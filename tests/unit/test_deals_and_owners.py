@@ -9,6 +9,7 @@ from assets.reports.skipped import skipped
 from pipelines.engine.duckdb import DuckDB
 from tests.core_frames import COMPANY, at, judged, on, trusted_tables
 from tests.unit.test_judging import OPPORTUNITIES, reasons
+from tests.unit.test_skipped import NOTHING
 
 OWNERS = "owner_id,team,valid_from,valid_to\n"
 
@@ -72,7 +73,7 @@ def test_deals_that_were_deleted_or_merged_are_not_counted_as_vanished(tmp_path)
 
 
 def _skipped(tables, tmp_path, company, as_of) -> list[dict]:
-    return skipped(company, [], on(as_of), on(as_of), tables, DuckDB(tmp_path))
+    return skipped(company, [], on(as_of), on(as_of), {**tables, "forecast_changes": NOTHING["forecast_changes"]}, DuckDB(tmp_path))
 
 
 def test_a_history_that_begins_late_is_said_with_its_day_and_numbers(tmp_path):

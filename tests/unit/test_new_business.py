@@ -12,6 +12,7 @@ from models.new_business import (
     CreationForecast,
     Donors,
     NewBusiness,
+    creations_within,
     forecast_creations,
     forecast_new_business,
     recent_wins,
@@ -131,7 +132,9 @@ def test_donors_are_the_last_years_wins_or_the_last_thirty():
 def test_new_business_adds_up_over_the_members_of_a_dimension():
     donors = Donors(np.array([100.0, 50.0, 10.0]), segmented(["a", "b", "a"]), 0.3)
     record = creations("2023-01-01", "2025-01-31", 3)
-    outlook = forecast_new_business(forecast_creations(record, date(2025, 1, 31), int(INTERVALS.edges[-1])), won_by_ends(np.linspace(0, 0.4, 120), INTERVALS.edges), donors)
+    outlook = forecast_new_business(
+        forecast_creations(record, date(2025, 1, 31), int(INTERVALS.edges[-1])), won_by_ends(np.linspace(0, 0.4, 120), INTERVALS.edges), donors
+    )
     amounts, wins = outlook.expected_amounts(), outlook.expected_wins()
     np.testing.assert_allclose(amounts[1:].sum(axis=0), amounts[0])
     np.testing.assert_allclose(wins[0], outlook.wins.sum(axis=0))
@@ -141,7 +144,9 @@ def test_new_business_adds_up_over_the_members_of_a_dimension():
 
 def test_without_donors_no_new_business():
     record, donors = creations("2024-01-01", "2025-01-31", 3), Donors(np.zeros(0), segmented([]), 0.5)
-    outlook = forecast_new_business(forecast_creations(record, date(2025, 1, 31), int(INTERVALS.edges[-1])), won_by_ends(np.linspace(0, 0.4, 90), INTERVALS.edges), donors)
+    outlook = forecast_new_business(
+        forecast_creations(record, date(2025, 1, 31), int(INTERVALS.edges[-1])), won_by_ends(np.linspace(0, 0.4, 90), INTERVALS.edges), donors
+    )
     assert isinstance(outlook, NewBusiness)
     assert outlook.expected_amounts().sum() == 0
     assert outlook.expected_wins().sum() == 0
@@ -196,3 +201,15 @@ def test_with_nothing_ever_won_the_open_amounts_stand_in():
     assert expect_amounts(deals, model, won_deals().iloc[:0], date(2025, 1, 31))["amount_if_won"].to_list() == [50.0, 40.0, 60.0]
     nothing = expect_amounts(deals.iloc[:1], model, won_deals().iloc[:0], date(2025, 1, 31))
     assert nothing["amount_if_won"].to_list() == [0.0]
+
+
+def test_creations_within_some_days_and_the_rest_bring_what_all_bring():
+    whole = CreationForecast(np.array([1, 11, 41]), np.array([10, 40, 70]), np.array([5.0, 30.0, 12.0]), np.full(3, 0.1))
+    first = creations_within(whole, 20)
+    assert first.last_day.tolist() == [10, 20] and first.creations.tolist() == [5.0, 10.0]
+    assert creations_within(whole, 0).creations.tolist() == []
+    assert creations_within(whole, 70).creations.tolist() == whole.creations.tolist()
+    later = CreationForecast(np.array([21, 41]), np.array([40, 70]), np.array([20.0, 12.0]), np.full(2, 0.1))
+    won_by = won_by_ends(1 - 0.99 ** np.arange(101.0), np.array([0, 30, 70]))
+    both = wins_of_creations(first, won_by).sum(axis=0) + wins_of_creations(later, won_by).sum(axis=0)
+    np.testing.assert_allclose(both, wins_of_creations(whole, won_by).sum(axis=0))

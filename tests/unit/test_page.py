@@ -12,7 +12,9 @@ import yaml
 
 from assets.reports import page as page_module
 from assets.reports.page import TABLES, render_page
+from assets.reports.page_changes import change_grid
 from assets.reports.page_figures import Figures, phrases
+from assets.reports.page_forecast import forecast_periods
 from models.settings import Pipeline, Stage, Target
 from quality.tables import EXPORTED
 from tests.page_tables import AS_OF, HOSTILE, MEMBERS, page_company, page_tables, rows_where
@@ -357,3 +359,22 @@ def test_periods_of_a_shifted_fiscal_year():
     assert figures(fiscal_year_start_month=4).period("quarter", date(2025, 4, 1)) == "Q1 FY2026"
     assert figures("zh", fiscal_year_start_month=4).period("quarter", date(2026, 1, 1)) == "2026财年第4季度"
     assert figures().period("quarter", date(2025, 10, 1)) == "Q4 2025"
+
+
+def test_the_probability_of_making_a_target_stands_beside_the_gap(tables):
+    text = section(render_page(tables, page_company(), AS_OF, "en"), "headline")
+    assert "P(target made) 37%" in text
+    assert "P(target made)" not in section(render_page(tables, page_company(targets=False), AS_OF, "en"), "headline")
+
+
+def test_what_changed_stands_for_every_period_that_was_covered(tables):
+    grid = change_grid(tables, forecast_periods(tables, AS_OF, figures()), [("all", "all"), ("region", "North")], figures())
+    assert grid.rows == ["month 2025-11-01", "month 2025-12-01", "month 2026-01-01", "quarter 2025-10-01", "quarter 2026-01-01"]
+    row = rows_where(tables["forecast_changes"], dimension="all", period_kind="month", period_start="2025-12-01").set_index("cause")["amount"]
+    assert grid.text("month 2025-12-01", "opening") == figures().amount_cell(row["opening"])
+    assert grid.text("month 2025-12-01", "lost") == figures().signed_amount(row["lost"]) and "\N{MINUS SIGN}" in grid.text("month 2025-12-01", "lost")
+    assert grid.text("month 2025-12-01", "timing") == "0"
+    text = section(render_page(tables, page_company(), AS_OF, "en"), "parts")
+    assert "What changed since 31 Oct 2025" in text and grid.text("month 2025-12-01", "won") in text
+    only_pipeline = {**tables, "forecast_changes": tables["forecast_changes"].assign(subject="pipeline")}
+    assert "cannot be replayed" in section(render_page(only_pipeline, page_company(), AS_OF, "en"), "parts")

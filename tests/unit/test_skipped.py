@@ -6,12 +6,14 @@ import pytest
 from assets.exports.settings import Configuration
 from assets.reports.skipped import NOT_BUILT, skipped
 from pipelines.engine.duckdb import DuckDB
+from quality.tables import ALL
 from quality.tables.columns import arrow_type
-from quality.tables.core import CORE
 from tests.faults.command import END
 from tests.page_tables import page_company
 
-NOTHING = {name: pa.schema([(c.name, arrow_type(c)) for c in CORE.tables[name].columns]).empty_table() for name in ("opportunities", "stage_visits")}
+NOTHING = {
+    name: pa.schema([(c.name, arrow_type(c)) for c in ALL[name].columns]).empty_table() for name in ("opportunities", "stage_visits", "forecast_changes")
+}
 
 
 def said(tmp_path, language: str, *tables: str) -> dict[str, str]:
@@ -42,3 +44,13 @@ def test_what_a_missing_table_leaves_out_is_said_with_its_name(tmp_path):
     lines = said(tmp_path, "zh", "leads")
     assert lines["无活动天数"] == "没有导出跟进记录" and lines["线索"] == "已读取、检查并存为可信表，但尚未用于任何数字"
     assert "activities" not in str(lines)
+
+
+@pytest.mark.parametrize("explained", [True, False])
+def test_a_change_of_the_mean_that_cannot_be_explained_is_said(tmp_path, explained):
+    schema = NOTHING["forecast_changes"].schema
+    row = {name: None for name in schema.names} | {"subject": "forecast" if explained else "pipeline"}
+    tables = {**NOTHING, "forecast_changes": pa.Table.from_pylist([row], schema=schema)}
+    company = Configuration.model_validate({**page_company(targets=False).model_dump(), "exports": {"tables": {"opportunities": {"files": "x.csv"}}}})
+    said = [entry["what"] for entry in skipped(company, [], END, END, tables, DuckDB(tmp_path))]
+    assert ("what changed in the mean forecast, by cause" in said) is not explained

@@ -124,10 +124,10 @@
   };
   const show = () => {
     const name = dimension.value + data.separator + member.value;
-    for (const panel of ["forecast", "stages", "wins"]) {
+    for (const panel of ["forecast", "changes", "stages", "wins"]) {
       const grid = data[panel];
       const cells = grid.cells[name] || grid.blank;
-      const offset = period && panel !== "forecast" ? (period.selectedIndex * cells.length) / period.options.length : 0;
+      const offset = period && !["forecast", "changes"].includes(panel) ? (period.selectedIndex * cells.length) / period.options.length : 0;
       for (const element of document.querySelectorAll(`[data-panel="${panel}"]`)) {
         if (element.dataset.text) element.textContent = cells[Number(element.dataset.text) + offset];
         for (const pair of (element.dataset.attributes || "").split(" ").filter(Boolean)) {

@@ -14,8 +14,8 @@ import pandas as pd
 from models.deal_history import day_number
 from models.landmarks import open_deals
 from models.levels import Intervals, Members
-from models.outlook import CompanyRecord, Standing, revenue_of, standing
-from models.revenue import QUANTILE_COLUMNS
+from models.outlook import CompanyRecord, Standing, outlook_of, standing
+from models.revenue import QUANTILE_COLUMNS, revenue_table
 from models.settings import Forecasting
 from models.win_probability import count_history, fit_models, win_probabilities
 
@@ -64,7 +64,8 @@ def own_forecasts(record: CompanyRecord, origins: Sequence[date], methods: tuple
         at = standing(record, models, deals, intervals, origin, company, SETTINGS.prior_deals)
         forecasts = {}
         for method, result in results.items():
-            table = revenue_of(result, models, at, draws=DRAWS, seed=seed, shock_sd=SETTINGS.shock_prior)
+            outlook = outlook_of(result, models, at)
+            table = revenue_table(outlook, outlook.draw(draws=DRAWS, seed=seed, shock_sd=SETTINGS.shock_prior))
             total = table[table["component"] == "total"].set_index("period_kind").loc[list(PERIOD_KINDS)]
             forecasts[method] = Forecast(result.won_by, total["mean"].to_numpy(), total[list(QUANTILE_COLUMNS)].to_numpy())
         yield AtOrigin(origin, at, forecasts)

@@ -199,3 +199,25 @@ def _columns(feature: Feature, value: np.ndarray) -> np.ndarray:
         return np.nan_to_num(value, nan=0.0)[:, None]
     bucket = np.where(np.isnan(value), -1, np.searchsorted(feature.edges, value, side="right"))
     return (bucket[:, None] == np.arange(-1, len(feature.edges) + 1)).astype(float)
+
+
+def reason_figures(states: DealStates) -> dict[str, dict[str, np.ndarray]]:
+    """The plain figures behind each feature's code, by name and state; NaN where one is not known."""
+    facts, known = states.facts, states.facts.knows
+    figures = {
+        "age_in_stage": {"days": np.where(states.age_days < 0, np.nan, states.age_days)},
+        "deal_age": {"days": states.deal_age_days.astype(float)},
+        "moves": {"times": states.moves.astype(float)},
+        "regressions": {"times": states.regressions.astype(float)},
+    }
+    if "amount" in known:
+        now = states.of_episode(facts.amount)
+        change = 100 * (now / np.where(states.of_episode(facts.first_amount) > 0, states.of_episode(facts.first_amount), np.nan) - 1)
+        figures |= {"amount": {"amount": now}, "amount_change": {"percent": np.round(change, 1)}}
+    if "expected_close_date" in known:
+        figures |= {"expected_close": {"days_ahead": days_to_close(states)}}
+        figures |= {"pushed": {"times": states.of_episode(facts.slips), "days": states.of_episode(facts.pushed_total_days)}}
+    if "activities" in known:
+        count = facts.touches_by(states.deal, states.day) - facts.touches_by(states.deal, states.day - 30)
+        figures["activity"] = {"quiet_days": _quiet_days(states), "touches": count.astype(float)}
+    return figures

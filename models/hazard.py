@@ -29,6 +29,7 @@ LEAST_LEARNED = 0.002
 LARGEST_HAZARD = 0.98
 LARGEST_LOG_FACTOR = 4.0
 LARGEST_STRETCH = 3.0
+PACE_BOUNDS = (0.01, 4.0)
 
 TAIL_SHARE = 0.5
 """How much of a deal's correction still holds beyond the half-months that it was learned on."""
@@ -128,7 +129,7 @@ def corrected_curves(
 
     ``won`` and ``lost`` are the uncorrected curves; ``half_months`` (days after the origin) are among ``lags``. Between two ends
     a curve rises as the uncorrected one does; beyond the last the odds of winning keep `TAIL_SHARE` of the correction. Deals
-    of unknown stage are not corrected. The third result is states × distinct codes of the correction: log odds of winning rather than losing.
+    of unknown stage are not corrected. The third result is states × distinct codes of the correction: log odds of winning in a half-month.
     """
     columns = design(states)
     is_known = states.stage >= 0
@@ -150,9 +151,12 @@ def corrected_curves(
     new_won, new_lost = np.zeros_like(won), np.zeros_like(lost)
     for old, at_ends, new in ((won, won_at, new_won), (lost, lost_at, new_lost)):
         _between(old, at_ends, lags, at, new)
-    _beyond(won, lost, new_won, new_lost, at[-1], surviving[:, -1], TAIL_SHARE * shift)
+    last_before, last_now = before[:, :, -1].sum(axis=0), hazard_won[:, -1] + hazard_lost[:, -1]
+    pace = np.clip(last_now / last_before, *PACE_BOUNDS)
+    _beyond(won, lost, new_won, new_lost, at[-1], surviving[:, -1], TAIL_SHARE * shift, pace)
+    # What hastens winning raises the odds of it in the end, by winning sooner and by closing at all.
     usual = columns.values - correction.mean
-    effect = (correction.coefficients[WON_CAUSE] - correction.coefficients[LOST_CAUSE]) * usual * is_known[:, None]
+    effect = correction.coefficients[WON_CAUSE] * usual * is_known[:, None]
     codes = tuple(dict.fromkeys(correction.codes))
     of_code = np.array([codes.index(code) for code in correction.codes])
     return new_won, new_lost, np.stack([effect[:, of_code == i].sum(axis=1) for i in range(len(codes))], axis=1)
@@ -171,12 +175,15 @@ def _between(old: np.ndarray, at_ends: np.ndarray, lags: np.ndarray, at: np.ndar
             new[:, column] = low_new + part * rise_new
 
 
-def _beyond(won, lost, new_won, new_lost, last: int, surviving: np.ndarray, shift: np.ndarray) -> None:
-    """Fill the curves beyond the last half-month: what is open then goes on as by the uncorrected curves, at shifted odds."""
+def _beyond(won, lost, new_won, new_lost, last: int, surviving: np.ndarray, shift: np.ndarray, pace: np.ndarray) -> None:
+    """Fill the curves beyond the last half-month: what is open then closes at the ``pace`` of that half-month, at shifted odds."""
     if last + 1 >= won.shape[1]:
         return
     open_before = np.maximum(1.0 - won[:, last] - lost[:, last], 1e-9)
     won_later, lost_later = ((curve[:, last + 1 :] - curve[:, [last]]) / open_before[:, None] for curve in (won, lost))
+    closed = won_later + lost_later
+    slowed = np.divide(1 - (1 - np.clip(closed, 0.0, 1.0)) ** pace[:, None], closed, out=np.ones_like(closed), where=closed > 0)
+    won_later, lost_later = won_later * slowed, lost_later * slowed
     share = won_later[:, -1] / np.maximum(won_later[:, -1] + lost_later[:, -1], 1e-12)
     odds = np.exp(shift)
     new_share = share * odds / (share * odds + 1 - share)
@@ -187,12 +194,16 @@ def _beyond(won, lost, new_won, new_lost, last: int, surviving: np.ndarray, shif
 
 
 def shares_of(change: np.ndarray, effects: np.ndarray) -> np.ndarray:
-    """A change of log odds (deals × 1) handed out to its ``effects`` in proportion, with what they do not explain in a last column.
+    """A change of log odds (deals × 1) handed out to its ``effects`` (deals × codes), with what they do not explain in a last column.
 
-    Effects are on the odds of winning rather than losing within three months; the change is of winning in the end. Where the two
-    differ by more than a factor of `LARGEST_STRETCH`, or in sign, the rest is said to be unexplained.
+    Effects are on the log odds of winning in a half-month, the change is of winning in the end. So they are stretched, all of a deal alike and at most
+    `LARGEST_STRETCH` times either way; what is still missing goes to each in proportion to its size, at most as much again as all of them
+    weigh together. The rest is said to be unexplained.
     """
     total = effects.sum(axis=1, keepdims=True)
-    stretch = np.clip(np.divide(change, total, out=np.zeros_like(change), where=np.abs(total) > 1e-9), 0.0, LARGEST_STRETCH)
-    handed = effects * stretch
+    stretch = np.divide(change, total, out=np.ones_like(change), where=np.abs(total) > 1e-9)
+    handed = effects * np.clip(stretch, 1 / LARGEST_STRETCH, LARGEST_STRETCH)
+    weight = np.abs(handed).sum(axis=1, keepdims=True)
+    missing = np.clip(change - handed.sum(axis=1, keepdims=True), -weight, weight)
+    handed = handed + missing * np.divide(np.abs(handed), weight, out=np.zeros_like(handed), where=weight > 0)
     return np.concatenate([handed, change - handed.sum(axis=1, keepdims=True)], axis=1)

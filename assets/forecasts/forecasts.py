@@ -4,7 +4,6 @@ What belongs here: wiring models to tables. What does not: estimates (models) an
 The rolling backtest and the forecast share one fit per origin, so they are one computation with several tables.
 """
 
-import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import cache
@@ -17,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from assets.declare import asset_arguments
 from assets.exports.settings import Configuration
 from assets.forecasts.changes import explained_mean, pipeline_changes
+from assets.forecasts.reasons import reasons
 from assets.forecasts.record import company_record
 from assets.forecasts.scenarios import scenario_table
 from assets.forecasts.targets import with_targets
@@ -24,15 +24,17 @@ from assets.query import Engine, Parquet
 from models.deal_backtest import LEAST_CLOSED_DEALS, backtest_deals
 from models.deal_choice import choose_method, deal_accuracy, deal_method_choice
 from models.deal_history import day_number
-from models.landmarks import month_ends, open_deals
+from models.deal_states import states_of
+from models.features import reason_figures
+from models.landmarks import OpenDeals, month_ends, open_deals
 from models.levels import Intervals
-from models.outlook import SHORT_CYCLE_DAYS, CompanyRecord, forecast_periods, outlook_of, rounded, standing
+from models.outlook import SHORT_CYCLE_DAYS, CompanyRecord, forecast_periods, outlook_of, rounded, stage_names, standing
 from models.revenue import revenue_table
 from models.revenue_backtest import backtest_revenue, revenue_method_choice
 from models.targets import bookings_targets, target_outlook
 from models.then_and_now import Forecast
 from models.threads import in_threads
-from models.win_probability import WinProbabilities, count_history, fit_models, win_probabilities
+from models.win_probability import FittedModels, WinProbabilities, count_history, fit_models, win_probabilities
 from quality.tables.forecasts import FORECASTS
 
 GROUP = "forecasts"
@@ -115,7 +117,7 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
     by_deals = deal_method_choice(scores, settings.seed)
     by_revenue = revenue_method_choice(replayed.accuracy, dict(zip(by_deals["origin"], by_deals["method"])))
     return {
-        "win_probability": _win_probability(record, result, within, at.amounts, as_of),
+        "win_probability": _win_probability(record, models, open_now, result, within, at.amounts, as_of),
         "win_timing": _win_timing(record, result, intervals),
         "revenue_forecast": revenue if record.knows_money else revenue.iloc[:0],
         "forecast_baselines": at.baselines,
@@ -128,7 +130,15 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
     }
 
 
-def _win_probability(record: CompanyRecord, result: WinProbabilities, within: WinProbabilities, amounts: pd.DataFrame, as_of: date) -> pd.DataFrame:
+def _win_probability(
+    record: CompanyRecord,
+    models: FittedModels,
+    open_now: OpenDeals,
+    result: WinProbabilities,
+    within: WinProbabilities,
+    amounts: pd.DataFrame,
+    as_of: date,
+) -> pd.DataFrame:
     by_day = rounded(within)[0]
     p_won = np.maximum(np.round(result.won_ever, 8), by_day[:, -1])
     stage = np.array([*record.history.stages, "unknown"], dtype=object)[record.history.stage_now[result.deal]]
@@ -146,21 +156,16 @@ def _win_probability(record: CompanyRecord, result: WinProbabilities, within: Wi
             "close_date_p10": close[0].to_numpy(),
             "close_date_p90": close[2].to_numpy(),
             "expected_amount": (p_won * amounts["amount_if_won"].to_numpy()).round(2),
-            "reasons": _reasons(result),
+            "reasons": reasons(result, _figures(record, models, open_now)),
             "model": result.method,
         }
     )
 
 
-def _reasons(result: WinProbabilities) -> list[str]:
-    """Contributions in log-odds as JSON: they and the base rate's add up to the log-odds of p_won."""
-    base = round(result.base_log_odds, 4)
-    steps = np.round(result.contributions, 4)
-    distinct, of_deal = np.unique(steps, axis=0, return_inverse=True)
-    texts = [
-        json.dumps([{"code": "base_rate", "log_odds": base}, *({"code": f, "log_odds": float(s)} for f, s in zip(result.factors, row))]) for row in distinct
-    ]
-    return np.array(texts, dtype=object)[of_deal.reshape(-1)].tolist() if texts else []
+def _figures(record: CompanyRecord, models: FittedModels, open_now: OpenDeals) -> dict[str, dict[str, np.ndarray]]:
+    """What the reasons are about, deal by deal: the figures of its state and the stage's key."""
+    states = states_of(record.history, record.facts, open_now, models.fiscal_year_start_month)
+    return {"stage": {"stage": stage_names(record, open_now)}, **reason_figures(states)}
 
 
 def _win_timing(record: CompanyRecord, result: WinProbabilities, intervals: Intervals) -> pd.DataFrame:

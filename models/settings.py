@@ -178,6 +178,8 @@ class Thresholds(Settings):
     duplicate_need_days: Annotated[int, Field(ge=1)] = 30
     stale_export_days: Annotated[int, Field(ge=1)] = 7
     audit_sample_share: Share = 0.10
+    suspicious_auc: Share = 0.97
+    calibration_error: Share = 0.05
 
 
 class Reporting(Settings):

@@ -13,6 +13,7 @@ from pipelines.publication import publication
 from pipelines.pulling.assets import pull_tables
 from pipelines.resources import resources
 from quality.checks import computed_checks, exported_checks
+from quality.model_checks import forecast_checks
 from quality.tables import ALL
 
 defs = dg.Definitions(
@@ -23,7 +24,7 @@ defs = dg.Definitions(
         publication,
         pull_tables,
     ],
-    asset_checks=[*exported_checks(expected_of), *computed_checks(name for name in ALL if name != "run_log")],
+    asset_checks=[*exported_checks(expected_of), *computed_checks(name for name in ALL if name != "run_log"), forecast_checks()],
     jobs=JOBS,
     resources=resources(),
     executor=dg.in_process_executor,

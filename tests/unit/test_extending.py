@@ -61,11 +61,11 @@ def test_the_additions_of_the_page_work(tmp_path):
     (project / "docs" / "data-dictionary.md").write_text(python(project, "pipelines.dictionary"), encoding="utf-8")
     python(project, "pytest", "tests/unit/test_meadow.py", "tests/unit/test_contracts.py", "tests/test_floors.py")
 
-    files = exports()
-    written({**files, "deals.csv": files["deals.csv"].assign(currency="CNY")}, tmp_path / "exports")
-    configured = CONFIGURATION.replace("segments: [source]", "segments: [source, currency]\nimmutable_fields: [source, currency]")
-    assert configured != CONFIGURATION
-    (tmp_path / "leadline.yaml").write_text(configured, encoding="utf-8")
+    (project / "asked.py").write_text("from models.features import FEATURES\nprint([f.code for f in FEATURES])\n", encoding="utf-8")
+    assert "'round_amount'" in python(project, "asked")
+
+    written(exports(), tmp_path / "exports")
+    (tmp_path / "leadline.yaml").write_text(CONFIGURATION, encoding="utf-8")
     where = ("--config", str(tmp_path / "leadline.yaml"), "--exports", str(tmp_path / "exports"), "--home", str(tmp_path / "home"))
     python(project, "pipelines.cli", "run", *where)
 
@@ -76,4 +76,3 @@ def test_the_additions_of_the_page_work(tmp_path):
     database = ReportDatabase(f"sqlite:///{tmp_path / 'home' / 'reports.sqlite'}", {**PUBLISHED, "lost_amounts": metric, "owner_outlook": report})
     assert database.read("lost_amounts", END)["lost"].sum() > 0
     assert database.read("owner_outlook", END)["open_deals"].sum() == len(database.read("win_probability", END))
-    assert "currency" in set(database.read("revenue_forecast", END)["dimension"])

@@ -17,8 +17,10 @@ from threadpoolctl import threadpool_limits
 from assets.declare import asset_arguments, table_asset
 from assets.exports.settings import Configuration
 from assets.forecasts.record import company_record
+from assets.forecasts.track_record import Past, past_of, with_track_record
 from assets.query import Engine, Parquet, Query, sql_beside
 from models.deal_backtest import LEAST_CLOSED_DEALS, backtest_deals
+from models.deal_calls import reliability_tables, with_deal_calls
 from models.deal_choice import choose_method, deal_accuracy, deal_method_choice
 from models.deal_history import day_number
 from models.landmarks import month_ends, open_deals
@@ -32,7 +34,10 @@ from quality.tables.forecasts import FORECASTS
 GROUP = "forecasts"
 DAY_HORIZONS = (30, 60, 90)
 
-_TABLES = ("win_probability", "win_timing", "revenue_forecast", "forecast_baselines", "forecast_accuracy", "deal_accuracy", "method_choice")
+_TABLES = (
+    "win_probability", "win_timing", "revenue_forecast", "forecast_baselines", "forecast_accuracy", "deal_accuracy", "method_choice",
+    "reliability", "call_record",
+)  # fmt: skip
 
 
 def _out(name: str) -> dg.AssetOut:
@@ -47,8 +52,11 @@ def forecast(
     episodes: Parquet,
     opportunity_segments: Parquet,
     activities: Parquet,
+    forecast_calls: pd.DataFrame,
     stages: pd.DataFrame,
     calendar: pd.DataFrame,
+    published_forecasts: dg.ResourceParam[pd.DataFrame],
+    mask_key: dg.ResourceParam[bytes],
     company: dg.ResourceParam[Configuration],
     engine: dg.ResourceParam[Engine],
     as_of: dg.ResourceParam[date],
@@ -56,13 +64,14 @@ def forecast(
     record = company_record(opportunities, stage_visits, episodes, opportunity_segments, activities, stages, company, engine, as_of)
     # Many small products: threads only wait for each other, and their number would show in the last digits.
     with threadpool_limits(limits=1):
-        tables = forecast_tables(record, calendar, company, as_of)
+        past = past_of(forecast_calls, published_forecasts, opportunities, record, company, engine, mask_key)
+        tables = forecast_tables(record, past, calendar, company, as_of)
     del record
     for name, table in tables.items():
         yield dg.Output(table, name)
 
 
-def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Configuration, as_of: date) -> dict[str, pd.DataFrame]:
+def forecast_tables(record: CompanyRecord, past: Past, calendar: pd.DataFrame, company: Configuration, as_of: date) -> dict[str, pd.DataFrame]:
     """Every table of this file, by name, without ``as_of``."""
     settings, today = company.forecast, day_number(as_of)
     counts = count_history(record.history, settings.origins, company.fiscal_year_start_month, facts=record.facts)
@@ -88,15 +97,17 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
     revenue = revenue_of(result, models, at, draws=settings.draws, seed=settings.seed, shock_sd=shock)
     by_deals = deal_method_choice(scores, settings.seed)
     by_revenue = revenue_method_choice(replayed.accuracy, dict(zip(by_deals["origin"], by_deals["method"])))
-    return {
+    tables = {
         "win_probability": _win_probability(record, result, within, at.amounts, as_of),
         "win_timing": _win_timing(record, result, intervals),
         "revenue_forecast": revenue if record.knows_money else revenue.iloc[:0],
         "forecast_baselines": at.baselines,
         "forecast_accuracy": replayed.accuracy,
-        "deal_accuracy": deal_accuracy(scores, choice.method, settings.seed),
+        "deal_accuracy": with_deal_calls(deal_accuracy(scores, choice.method, settings.seed), scores),
         "method_choice": pd.concat([by_deals, by_revenue], ignore_index=True),
+        "reliability": reliability_tables(scores),
     }
+    return with_track_record(tables, past, record, fitted, calendar, company, as_of)
 
 
 def _win_probability(record: CompanyRecord, result: WinProbabilities, within: WinProbabilities, amounts: pd.DataFrame, as_of: date) -> pd.DataFrame:

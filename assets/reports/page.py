@@ -16,7 +16,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from assets.reports import page_behind, page_forecast, page_funnel, page_lists
+from assets.reports import page_behind, page_calls, page_forecast, page_funnel, page_lists
 from assets.reports.behind import Behind
 from assets.reports.page_figures import SEGMENT_SEPARATOR, Figures, ordered_segments, phrases
 from models.settings import Company, Language
@@ -31,6 +31,7 @@ TABLES = (
     "forecast_accuracy",
     "deal_accuracy",
     "method_choice",
+    "call_record",
     "win_probability",
     "win_timing",
     "risk_list",
@@ -109,10 +110,11 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures,
         "forecast": forecast,
         "has_targets": any(t.metric == "bookings" for t in figures.company.targets),
         "method": page_forecast.published_method(tables),
-        "baselines": page_forecast.BASELINES,
+        "baselines": page_forecast.baselines_shown(tables),
         "records": records,
         "best": page_forecast.best_by_lead(records),
         "leads": page_forecast.LEADS,
+        "calls": page_calls.calls(tables, figures),
         "verdicts": page_forecast.verdicts(tables, records, figures),
         "funnel_periods": funnel_periods,
         "funnel_row": page_funnel.funnel_row,

@@ -64,13 +64,13 @@ def _progress(title: str):
         yield lambda told: status.update(f"{title}: {told}")
 
 
-def _run(job: str, title: str, config: Path, exports: str, home: Path, as_of: date | None, report_db: str, debug: bool):
+def _run(job: str, title: str, config: Path, exports: str, home: Path, as_of: date | None, report_db: str, debug: bool, origins: int | None = None):
     with _progress(title) as progress:
         from pipelines.resources import Place
         from pipelines.run import run_job
 
         place = Place(config=str(config), exports=exports, home=str(home), report_db=report_db)
-        return run_job(job, place, as_of, progress, debug)
+        return run_job(job, place, as_of, progress, debug, origins)
 
 
 def _say_where(outcome) -> None:
@@ -136,6 +136,31 @@ def check(
         except QualityError as error:
             _say_findings(error.outcome, config, exports)
             raise
+
+
+@app.command()
+def backtest(
+    config: ConfigOption,
+    exports: ExportsOption,
+    as_of: AsOfOption = None,
+    origins: Annotated[
+        int | None, typer.Option("--origins", min=1, max=60, help="Past month ends to judge; as configured (forecast.origins) without it.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The folder to write the tables and the page to; backtest in the home folder without it.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    report_db: DatabaseOption = "",
+    debug: DebugOption = False,
+) -> None:
+    """Judge every method at past month ends, as tables and a page; nothing is published."""
+    with _told(debug):
+        from pipelines.backtest import write_backtest, written_lines
+        from pipelines.home import made_folder
+
+        folder = made_folder(out or home / "backtest")
+        outcome = _run("backtest", "backtest", config, exports, home, as_of.date() if as_of else None, report_db, debug, origins)
+        write_backtest(outcome, folder)
+        for line in written_lines(outcome, folder):
+            shown.print(line, markup=False)
 
 
 @app.command()

@@ -178,7 +178,13 @@ def _accuracy(rng: np.random.Generator, method: str) -> dict[str, pd.DataFrame]:
     choice = _product(origin=origins, question=["deals", "revenue"]).assign(
         method=method, score=lambda f: 0.1 + 0.02 * (f.index % 5), baseline_score=0.17, origins_used=6
     )
-    return {"forecast_accuracy": scored, "deal_accuracy": deals, "method_choice": choice, "call_record": _calls()}
+    return {"forecast_accuracy": scored, "deal_accuracy": deals, "method_choice": choice, "call_record": _calls(), "reliability": _bins(method)}
+
+
+def _bins(method: str) -> pd.DataFrame:
+    bins = _product(method=["base_rate", method], horizon=["month_1", "month_2", "month_3", "ever", "which"], bin=list(range(1, 11)))
+    predicted = bins["bin"] / 14
+    return bins.assign(deals=184, predicted=predicted, observed=predicted * 1.05, observed_low=predicted * 0.9, observed_high=predicted * 1.2)
 
 
 def _calls() -> pd.DataFrame:

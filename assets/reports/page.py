@@ -54,7 +54,7 @@ _TIMES = ("date", "time")
 def first_listed_day(tables: Mapping[str, pd.DataFrame], company: Company, as_of: date) -> date:
     """The first day of which the page lists what deals did: that of the earliest period that it shows."""
     figures = Figures(company, company.language, phrases(company.language))
-    held = {name: _conformed(tables.get(name), name) for name in PERIOD_TABLES}
+    held = {name: conformed(tables.get(name), name) for name in PERIOD_TABLES}
     starts = [p.start for p in (*page_forecast.forecast_periods(held, as_of, figures), *page_funnel.funnel_periods(held, figures))]
     return page_behind.first_day(starts, as_of)
 
@@ -68,16 +68,16 @@ def render_page(tables: Mapping[str, pd.DataFrame], company: Company, as_of: dat
     input gives equal text. Raises `KeyError` naming the column where a table lacks one of its contract.
     """
     figures = Figures(company, language, phrases(language), behind.people if behind else {}, page_behind.accounts(behind))
-    held = {name: _conformed(tables.get(name), name) for name in TABLES}
+    held = {name: conformed(tables.get(name), name) for name in TABLES}
     missing = [name for name in TABLES if name not in tables]
-    return _template().render(
+    return template("page.html.j2").render(
         t=figures.say, figures=figures, company=company, language=language, as_of=as_of, missing=missing, **_sections(held, as_of, figures, behind)
     )
 
 
 @cache
-def _template() -> jinja2.Template:
-    """The page's template, compiled once per process; everything it shows is handed to it."""
+def template(name: str) -> jinja2.Template:
+    """A page's template, compiled once per process; everything it shows is handed to it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -87,7 +87,7 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures, behind: Behind | None) -> dict:
@@ -143,7 +143,7 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures,
     }
 
 
-def _conformed(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
+def conformed(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
     """The contract's columns of a table, dates and times as timestamps; without rows where the table is missing."""
     contract = PUBLISHED[name]
     columns = [c.name for c in contract.columns if c.name != "as_of"]

@@ -11,6 +11,9 @@ import pandas as pd
 
 from models.scoring import score_all
 
+OF_RECORD = "of_record"
+"""The method of forecasts that somebody froze."""
+
 
 def published_at_the_time(first_published: Mapping[date, datetime], as_of: date) -> tuple[date, ...]:
     """The as-of dates before ``as_of`` that were published before any later date was.

@@ -208,6 +208,28 @@ def pull(
 
 
 @app.command()
+def freeze(
+    period: Annotated[datetime, typer.Option("--period", formats=["%Y-%m"], help="The first month of the period, YYYY-MM.")],
+    kind: Annotated[Literal["month", "quarter"], typer.Option("--kind", help="What the period is.")] = "month",
+    as_of: AsOfOption = None,
+    on: Annotated[datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="The day of freezing; the as-of date without it.")] = None,
+    by: Annotated[str, typer.Option("--by", help="Who freezes it.")] = "",
+    home: HomeOption = DEFAULT_HOME,
+    report_db: DatabaseOption = "",
+    debug: DebugOption = False,
+) -> None:
+    """Make a published forecast of a period the one of record; it stays, and is scored when the period is over."""
+    with _told(debug):
+        from pipelines.freeze import freeze as freeze_forecast
+
+        frozen = freeze_forecast(home, period.date(), kind, as_of.date() if as_of else None, on.date() if on else None, by, report_db)
+        row, stands = frozen.row, "stood frozen" if frozen.stood_before else "frozen"
+        shown.print(
+            f"{stands}: {kind} of {period:%Y-%m} as of {frozen.as_of}: {row['mean']:,.0f} (80 % range {row['p10']:,.0f} to {row['p90']:,.0f})", markup=False
+        )
+
+
+@app.command()
 def why(
     what: Annotated[list[str], typer.Argument(help="An opportunity id, or a row of an export as FILE:LINE.")],
     home: HomeOption = DEFAULT_HOME,

@@ -9,7 +9,7 @@ from datetime import date
 
 import pandas as pd
 
-from models.live_record import last_of_each_month, published_at_the_time
+from models.live_record import OF_RECORD, last_of_each_month, published_at_the_time
 from pipelines.report_db import ReportDatabase
 
 COLUMNS = ("origin", "period_kind", "period_start", "dimension", "member", "method", "forecast", "p10", "p90")
@@ -25,7 +25,16 @@ def earlier_forecasts(database: ReportDatabase, as_of: date) -> pd.DataFrame:
     """
     days = published_at_the_time(database.first_published(), as_of)
     company = _rows(database, days, is_company=True)
-    return pd.concat([company, _rows(database, last_of_each_month(days), is_company=False)], ignore_index=True)
+    frames = [company, _rows(database, last_of_each_month(days), is_company=False), _of_record(database, as_of)]
+    return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+
+
+def _of_record(database: ReportDatabase, as_of: date) -> pd.DataFrame:
+    """What was frozen for earlier as-of dates, as a method of its own."""
+    frozen = [database.read("forecast_of_record", day) for day in database.as_of_dates("forecast_of_record") if day < as_of]
+    rows = pd.concat(frozen, ignore_index=True) if frozen else database.read("forecast_of_record", as_of).iloc[:0]
+    rows = rows[rows["frozen_at"] <= pd.Timestamp(as_of)].rename(columns={"as_of": "origin", "mean": "forecast"})
+    return rows.assign(dimension="all", member="all", method=OF_RECORD)[list(COLUMNS)]
 
 
 def _rows(database: ReportDatabase, days: Sequence[date], is_company: bool) -> pd.DataFrame:

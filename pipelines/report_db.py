@@ -78,6 +78,14 @@ class ReportDatabase:
             self._database.settle(connection)
         return loaded
 
+    def append(self, table: str, as_of: date, rows: pa.Table) -> None:
+        """Add rows to a table whose rows stay (``is_appended``), in one transaction; all else is as it was."""
+        with self._connection("publish", writes=True) as connection, connection.begin():
+            self._database.lock(connection)
+            self._bring_up_to_contracts(connection)
+            with self._naming(table):
+                self._database.load(connection, self._tables[table], _batches(self._tables[table], rows, as_of))
+
     def read(self, table: str, as_of: date) -> pd.DataFrame:
         """The published rows of ``table`` as of one date, in the order of its key (text by its code points).
 

@@ -14,6 +14,7 @@ from assets.reports import page_calls, page_forecast
 from assets.reports.backtest_plots import Drawing, months_drawing, reliability_drawing
 from assets.reports.page import conformed, template
 from assets.reports.page_figures import NONE, Figures, is_missing, phrases
+from models.live_record import OF_RECORD
 from models.scoring import coverage, relative_bias, wape
 from models.settings import Company, Language
 
@@ -37,7 +38,8 @@ def render_backtest(tables: Mapping[str, pd.DataFrame], company: Company, as_of:
     published = _published(held["deal_accuracy"])
     accuracy = held["forecast_accuracy"]
     replayed = accuracy[(accuracy["kind"] == "replayed") & (accuracy["dimension"] == "all")]
-    live = accuracy[(accuracy["kind"] == "live") & (accuracy["dimension"] == "all") & ~accuracy["method"].isin(page_forecast.BASELINES)]
+    live = _as_published(accuracy[(accuracy["kind"] == "live") & (accuracy["dimension"] == "all")])
+    own = [name for name in (page_forecast.AS_PUBLISHED, OF_RECORD) if (live["method"] == name).any()]
     methods = _ordered(replayed, published)
     return template("backtest.html.j2").render(
         t=figures.say,
@@ -51,15 +53,21 @@ def render_backtest(tables: Mapping[str, pd.DataFrame], company: Company, as_of:
         deals={h: _deals(held["deal_accuracy"], h, figures) for h in HORIZONS if (held["deal_accuracy"]["horizon"] == h).any()},
         reliability=_reliability(held["reliability"], published, figures),
         leads=[figures.say(f"bt.lead_{kind}" if lead else "bt.lead_begun", n=lead) for kind, lead in LEADS],
-        errors=[_errors(replayed, method, published, figures) for method in methods],
+        errors=[*(_errors(replayed, method, published, figures) for method in methods), *(_errors(live, name, published, figures) for name in own)],
         bars=_bars(replayed, methods, published, figures),
         months=months_drawing(_months(replayed, published), figures),
         months_rows=_months_rows(_months(replayed, published), figures),
-        covered=[*_covered(replayed, methods, figures), *_covered(live.assign(method=page_forecast.AS_PUBLISHED), [page_forecast.AS_PUBLISHED], figures)],
+        covered=[*_covered(replayed, methods, figures), *_covered(live, own, figures)],
         choices=_choices(held["method_choice"], figures),
         calls=page_calls.calls(held, figures),
         small=company.thresholds.small_sample,
     )
+
+
+def _as_published(live: pd.DataFrame) -> pd.DataFrame:
+    """Live rows with the forecasts themselves under one name, by whichever method they were."""
+    ours = page_forecast.published_then(live).index
+    return live.assign(method=live["method"].mask(live.index.isin(ours), page_forecast.AS_PUBLISHED))
 
 
 def _published(deals: pd.DataFrame) -> str | None:

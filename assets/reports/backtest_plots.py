@@ -75,8 +75,8 @@ def months_drawing(months: pd.DataFrame, figures: Figures) -> Drawing:
 
 
 def _round_step(least: float) -> float:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is not below ``least``; 1 where that is not positive."""
+    """The smallest of some round numbers times a power of ten that is not below ``least``; 1 where that is not positive."""
     if least <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(least))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if least <= step * power * (1 + 1e-12))
+    return next(step * power for step in (1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8, 10) if least <= step * power * (1 + 1e-12))

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 import pandas as pd
 
 from assets.reports.page_figures import NONE, Figures, Grid, grid, is_missing, last_day, percentages
+from models.live_record import OF_RECORD
 from models.scoring import relative_bias, wape
 
 PARTS = ("won", "open_pipeline", "new_business")
@@ -243,9 +244,16 @@ def track_record(tables: Mapping[str, pd.DataFrame]) -> list[Record]:
     is_live, published = scored["kind"] == "live", published_method(tables)
     live = scored[is_live]
     records = [_record(str(method), of_method, live, method == published) for method, of_method in scored[~is_live].groupby("method")]
-    ours = live[~live["method"].isin(BASELINES)]
-    records += [_record(AS_PUBLISHED, ours, ours.assign(method=AS_PUBLISHED), False)] if len(ours) else []
-    return sorted(records, key=lambda r: (not r.is_published, r.method != AS_PUBLISHED, r.leads[1].wape if 1 in r.leads else float("inf"), r.method))
+    own = {AS_PUBLISHED: published_then(live), OF_RECORD: live[live["method"] == OF_RECORD]}
+    records += [_record(name, rows, rows.assign(method=name), False) for name, rows in own.items() if len(rows)]
+    return sorted(
+        records, key=lambda r: (not r.is_published, r.method not in (AS_PUBLISHED, OF_RECORD), r.leads[1].wape if 1 in r.leads else float("inf"), r.method)
+    )
+
+
+def published_then(live: pd.DataFrame) -> pd.DataFrame:
+    """Of live rows those of the forecasts themselves, without the simple methods beside them and what somebody froze."""
+    return live[~live["method"].isin([*BASELINES, OF_RECORD])]
 
 
 def _record(method: str, scored: pd.DataFrame, live: pd.DataFrame, is_published: bool) -> Record:
@@ -278,7 +286,7 @@ def published_method(tables: Mapping[str, pd.DataFrame]) -> str | None:
 
 def best_by_lead(records: list[Record]) -> dict[int, float]:
     """The smallest WAPE of every lead among the replayed methods."""
-    replayed = [r for r in records if r.method != AS_PUBLISHED]
+    replayed = [r for r in records if r.method not in (AS_PUBLISHED, OF_RECORD)]
     return {lead: min(r.leads[lead].wape for r in replayed if lead in r.leads) for lead in LEADS if any(lead in r.leads for r in replayed)}
 
 

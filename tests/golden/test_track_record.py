@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.faults.command import Company, founded, tables
+from tests.faults.command import Company, founded, say, tables
 
 pytestmark = pytest.mark.slow
 
@@ -131,3 +131,32 @@ def test_a_fresh_home_has_no_live_record(published, tmp_path):
     shutil.rmtree(company.home.path)
     assert company.run("--as-of", JUNE).exit_code == 0
     assert not len(rows(company, "SELECT 1 FROM forecast_accuracy WHERE kind = 'live'"))
+
+
+def test_a_frozen_forecast_stays_and_is_scored_when_its_period_is_over(published, tmp_path):
+    company = published.copied(tmp_path / "frozen")
+    home = ("--home", str(company.home.path))
+    for wrong, word in (
+        (("--period", "2026-03"), "ends 2026-03-31"),
+        (("--period", "2027-03"), "no month"),
+        (("--period", "2026-06", "--on", "2026-07-01"), "cannot be frozen"),
+    ):
+        said = say("freeze", *home, *wrong, "--as-of", MARCH)
+        assert said.exit_code == 8 and word in said.err and "what to do" in said.err
+    said = say("freeze", *home, "--period", "2026-06", "--as-of", MARCH, "--by", "Wang Wu", "--on", "2026-04-02")
+    assert said.exit_code == 0 and "as of 2026-03-31" in said.out, said.err
+    former = tables(company.home.report_database)
+    assert say("freeze", *home, "--period", "2026-06", "--as-of", MARCH).out.startswith("stood frozen")
+    assert say("freeze", *home, "--period", "2026-06", "--as-of", MAY).exit_code == 8
+    assert tables(company.home.report_database) == former
+    (row,) = rows(company, "SELECT * FROM forecast_of_record").to_dict("records")
+    assert (row["period_kind"], row["period_start"], row["frozen_at"]) == ("month", "2026-06-01", "2026-04-02")
+    assert "Wang Wu" not in str(row) and row["frozen_by"].startswith("W***")
+
+    assert company.run("--as-of", MARCH).exit_code == 0  # published once more: what is frozen stays
+    assert company.run("--as-of", JUNE).exit_code == 0
+    assert rows(company, "SELECT * FROM forecast_of_record").to_dict("records") == [row]
+    (scored,) = rows(company, f"SELECT * FROM forecast_accuracy WHERE as_of = '{JUNE}' AND method = 'of_record'").to_dict("records")
+    actual = won(company, "2026-06")
+    assert (scored["origin"], scored["kind"], scored["forecast"], scored["p10"], scored["p90"]) == (MARCH, "live", row["mean"], row["p10"], row["p90"])
+    assert (scored["actual"], scored["lead_months"]) == (actual, 3) and scored["error"] == pytest.approx(row["mean"] - actual)

@@ -196,7 +196,7 @@ def member_totals_of(result: WinProbabilities, models: FittedModels, at: Standin
     """The total of each of the members ``rows`` (of ``at.members.names``) by the same method, as `company_total_of`."""
     pipeline, new = _ahead(result, models, at)
     totals = [
-        forecast_company_total(*_of_member(pipeline, new, at.won, row), at.intervals, shock_sd=shock_sd, method=result.method).assign(
+        forecast_company_total(*of_member(pipeline, new, at.won, row), at.intervals, shock_sd=shock_sd, method=result.method).assign(
             **at.members.names.iloc[row].to_dict()
         )
         for row in rows
@@ -204,7 +204,7 @@ def member_totals_of(result: WinProbabilities, models: FittedModels, at: Standin
     return pd.concat(totals, ignore_index=True)
 
 
-def _of_member(pipeline: PipelineOutlook, new: NewBusiness, won: WonDeals, row: int) -> tuple[PipelineOutlook, NewBusiness, WonDeals]:
+def of_member(pipeline: PipelineOutlook, new: NewBusiness, won: WonDeals, row: int) -> tuple[PipelineOutlook, NewBusiness, WonDeals]:
     """The part of one member, as if it were a company: of new business the share of its wins among recent ones."""
     opened, donors, before = ((members.codes == row).any(axis=1) for members in (pipeline.members, new.donors.members, won.members))
     names = pipeline.members.names.iloc[[row]]

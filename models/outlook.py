@@ -223,6 +223,34 @@ def company_total_of(result: WinProbabilities, models: FittedModels, at: Standin
     return forecast_company_total(pipeline, new, at.won, at.intervals, shock_sd=shock_sd, method=result.method)
 
 
+def member_totals_of(result: WinProbabilities, models: FittedModels, at: Standing, rows: np.ndarray, *, shock_sd: float) -> pd.DataFrame:
+    """The total of each of the members ``rows`` (of ``at.members.names``) by the same method, as `company_total_of`."""
+    pipeline, new = _ahead(result, models, at)
+    totals = [
+        forecast_company_total(*of_member(pipeline, new, at.won, row), at.intervals, shock_sd=shock_sd, method=result.method).assign(
+            **at.members.names.iloc[row].to_dict()
+        )
+        for row in rows
+    ]
+    return pd.concat(totals, ignore_index=True)
+
+
+def of_member(pipeline: PipelineOutlook, new: NewBusiness, won: WonDeals, row: int) -> tuple[PipelineOutlook, NewBusiness, WonDeals]:
+    """The part of one member, as if it were a company: of new business the share of its wins among recent ones."""
+    opened, donors, before = ((members.codes == row).any(axis=1) for members in (pipeline.members, new.donors.members, won.members))
+    names = pipeline.members.names.iloc[[row]]
+
+    def alone(chosen: np.ndarray) -> Members:
+        return Members(names, np.zeros((int(chosen.sum()), 1), dtype=np.intp))
+
+    own = Donors(new.donors.amounts[donors], alone(donors), new.donors.log_bandwidth)
+    return (
+        PipelineOutlook(pipeline.p_won[opened], pipeline.amount_if_won[opened], pipeline.amount_cv[opened], alone(opened)),
+        NewBusiness(new.wins * (donors.mean() if len(donors) else 0.0), new.log_sd, own),
+        WonDeals(won.closed_on[before], won.amount[before], alone(before)),
+    )
+
+
 def _ahead(result: WinProbabilities, models: FittedModels, at: Standing) -> tuple[PipelineOutlook, NewBusiness]:
     """What one method expects of the open deals and of deals not yet created.
 

@@ -6,7 +6,6 @@ the forecast itself (models/outlook.py).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ import pandas as pd
 from models.deal_history import day_date
 from models.landmarks import open_deals
 from models.levels import Intervals, Members
-from models.outlook import CompanyRecord, company_total_of, forecast_periods, standing
+from models.outlook import CompanyRecord, company_total_of, forecast_periods, member_totals_of, standing
 from models.revenue import HALF_WIDTH_80
 from models.scoring import score_totals
 from models.simulation import excess_shock
@@ -80,7 +79,7 @@ def backtest_revenue(
         forecasts = [company_total_of(result, models, at, shock_sd=shock_sd).rename(columns={"mean": "forecast"}) for result in results.values()]
         simple = at.baselines[at.baselines["method"].isin(BASELINES)].rename(columns={"value": "forecast"})
         forecasts.append(simple.assign(p10=np.nan, p90=np.nan, noise_floor=np.nan))
-        scored = score_totals(pd.concat(forecasts, ignore_index=True), _actuals(record, company, periods, today), origin)
+        scored = score_totals(pd.concat(forecasts, ignore_index=True), actual_totals(record, company, periods), origin)
         floors = pd.concat(forecasts, ignore_index=True)[["period_kind", "period_start", "method", "noise_floor"]]
         return scored.merge(floors, on=["period_kind", "period_start", "method"], validate="m:1")
 
@@ -92,13 +91,55 @@ def backtest_revenue(
     return RevenueBacktest(accuracy[_ACCURACY], chance_sd)
 
 
-def _actuals(record: CompanyRecord, company: Members, periods: pd.DataFrame, today: date) -> pd.DataFrame:
-    """Amount won in each of the periods that are over."""
-    won = record.won_by(today, company)
-    first, last = (periods[c].to_numpy("datetime64[D]") for c in ("period_start", "period_end"))
-    inside = (won.closed_on[:, None] >= first) & (won.closed_on[:, None] <= last)
+def backtest_members(
+    record: CompanyRecord,
+    fitted: Callable[[int], FittedModels],
+    methods: Mapping[int, str],
+    members: Members,
+    rows: np.ndarray,
+    calendar: pd.DataFrame,
+    *,
+    prior_deals: float,
+    shock_sd: float,
+) -> pd.DataFrame:
+    """Rows of forecast_accuracy for the members ``rows`` of ``members.names``, by the method of each origin (day number).
+
+    A deal belongs to the member that it belongs to today, also at past origins, in the forecast as in the actual.
+    """
+    today = day_date(record.history.known_day)
+
+    def replayed(day: int) -> pd.DataFrame | None:
+        origin = day_date(day)
+        periods = forecast_periods(calendar, origin, with_weeks=False)
+        periods = periods[(periods["period_end"] > pd.Timestamp(origin)) & (periods["period_end"] <= pd.Timestamp(today))]
+        if periods.empty:
+            return None
+        intervals, models, open_then = Intervals.of(periods, origin), fitted(day), open_deals(record.history, day)
+        result = win_probabilities(models, open_then, intervals.ends, (methods[day],), horizons_only=True)[methods[day]]
+        at = standing(record, models, open_then, intervals, origin, members, prior_deals)
+        totals = member_totals_of(result, models, at, rows, shock_sd=shock_sd).rename(columns={"mean": "forecast"})
+        return score_totals(totals, actual_totals(record, members, periods), origin)
+
+    scored = [frame for frame in in_threads(replayed, sorted(methods)) if frame is not None] if len(rows) else []
+    return pd.concat(scored, ignore_index=True).assign(kind="replayed")[_ACCURACY] if scored else pd.DataFrame(columns=_ACCURACY)
+
+
+def actual_totals(record: CompanyRecord, members: Members, periods: pd.DataFrame) -> pd.DataFrame:
+    """Amount won by every member in each of the periods, by what is known today: period_kind, period_start, dimension, member, actual."""
+    won = record.won_by(day_date(record.history.known_day), members)
     cents = np.rint(np.nan_to_num(won.amount) * 100)
-    return periods[["period_kind", "period_start"]].assign(dimension="all", member="all", actual=cents @ inside / 100)
+    totals = np.empty((len(members.names), len(periods)))
+    for column, (first, last) in enumerate(zip(*(periods[c].to_numpy("datetime64[D]") for c in ("period_start", "period_end")), strict=True)):
+        inside = np.flatnonzero((won.closed_on >= first) & (won.closed_on <= last))
+        totals[:, column] = won.members.take(inside).sum(cents[inside]) / 100
+    names, count = members.names, len(periods)
+    return pd.DataFrame(
+        {
+            **{c: np.tile(periods[c].to_numpy(), len(names)) for c in ("period_kind", "period_start")},
+            **{c: np.repeat(names[c].to_numpy(), count) for c in ("dimension", "member")},
+            "actual": totals.reshape(-1),
+        }
+    )
 
 
 def revenue_method_choice(accuracy: pd.DataFrame, published: Mapping[pd.Timestamp, str]) -> pd.DataFrame:

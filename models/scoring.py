@@ -174,26 +174,31 @@ def bootstrap_ratio(
     return float(low), float(high)
 
 
-def lead_months(period_start: pd.Series, origin: date) -> pd.Series:
+def lead_months(period_start: pd.Series, origin: date | pd.Series) -> pd.Series:
     """Months from the origin to the period: 1 for the first whole month after it, 0 for one that had begun."""
     start = pd.to_datetime(period_start)
-    return ((start.dt.year - origin.year) * 12 + start.dt.month - origin.month).clip(lower=0)
+    year, month = (origin.dt.year, origin.dt.month) if isinstance(origin, pd.Series) else (origin.year, origin.month)
+    return ((start.dt.year - year) * 12 + start.dt.month - month).clip(lower=0)
 
 
 def score_totals(forecasts: pd.DataFrame, actuals: pd.DataFrame, origin: date) -> pd.DataFrame:
-    """Forecasts of one origin beside what happened: rows of the contract forecast_accuracy, but for kind and as_of.
+    """Forecasts of one origin beside what happened, as `score_all`."""
+    return score_all(forecasts.assign(origin=pd.Timestamp(origin)), actuals)
 
-    ``forecasts`` has period_kind, period_start, dimension, member, method, forecast, p10, p90 (NaN where the method
+
+def score_all(forecasts: pd.DataFrame, actuals: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts beside what happened: rows of the contract forecast_accuracy, but for kind and as_of.
+
+    ``forecasts`` has origin, period_kind, period_start, dimension, member, method, forecast, p10, p90 (NaN where the method
     gives a number only); ``actuals`` has the amount won of each whole period that is over, by the same four keys. A
     period that is over and in which a member won nothing must be there with 0; periods not in it are not scored.
     """
     key = ["period_kind", "period_start", "dimension", "member"]
-    scored = forecasts[[*key, "method", "forecast", "p10", "p90"]].merge(actuals[[*key, "actual"]], on=key, validate="m:1")
+    scored = forecasts[["origin", *key, "method", "forecast", "p10", "p90"]].merge(actuals[[*key, "actual"]], on=key, validate="m:1")
     error = scored["forecast"] - scored["actual"]
     inside = scored["actual"].between(scored["p10"], scored["p90"]).astype("boolean")
     return scored.assign(
-        origin=pd.Timestamp(origin),
-        lead_months=lead_months(scored["period_start"], origin),
+        lead_months=lead_months(scored["period_start"], scored["origin"]),
         error=error,
         absolute_error=error.abs(),
         inside_80=inside.where(scored["p10"].notna() & scored["p90"].notna()),

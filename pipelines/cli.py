@@ -64,13 +64,13 @@ def _progress(title: str):
         yield lambda told: status.update(f"{title}: {told}")
 
 
-def _run(job: str, title: str, config: Path, exports: str, home: Path, as_of: date | None, report_db: str, debug: bool):
+def _run(job: str, title: str, config: Path, exports: str, home: Path, as_of: date | None, report_db: str, debug: bool, origins: int | None = None):
     with _progress(title) as progress:
         from pipelines.resources import Place
         from pipelines.run import run_job
 
         place = Place(config=str(config), exports=exports, home=str(home), report_db=report_db)
-        return run_job(job, place, as_of, progress, debug)
+        return run_job(job, place, as_of, progress, debug, origins)
 
 
 def _say_where(outcome) -> None:
@@ -139,6 +139,31 @@ def check(
 
 
 @app.command()
+def backtest(
+    config: ConfigOption,
+    exports: ExportsOption,
+    as_of: AsOfOption = None,
+    origins: Annotated[
+        int | None, typer.Option("--origins", min=1, max=60, help="Past month ends to judge; as configured (forecast.origins) without it.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The folder to write the tables and the page to; backtest in the home folder without it.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    report_db: DatabaseOption = "",
+    debug: DebugOption = False,
+) -> None:
+    """Judge every method at past month ends, as tables and a page; nothing is published."""
+    with _told(debug):
+        from pipelines.backtest import write_backtest, written_lines
+        from pipelines.home import made_folder
+
+        folder = made_folder(out or home / "backtest")
+        outcome = _run("backtest", "backtest", config, exports, home, as_of.date() if as_of else None, report_db, debug, origins)
+        write_backtest(outcome, folder)
+        for line in written_lines(outcome, folder):
+            shown.print(line, markup=False)
+
+
+@app.command()
 def init(
     exports: Annotated[list[str], typer.Argument(help="The folder that holds the exports, or the files.")],
     out: Annotated[Path, typer.Option("--out", help="The configuration to write.")] = Path("leadline.yaml"),
@@ -180,6 +205,28 @@ def pull(
                 return
             for line in pulled_lines(pull_tables(company, config, folder, only or (), full, progress)):
                 shown.print(line, markup=False)
+
+
+@app.command()
+def freeze(
+    period: Annotated[datetime, typer.Option("--period", formats=["%Y-%m"], help="The first month of the period, YYYY-MM.")],
+    kind: Annotated[Literal["month", "quarter"], typer.Option("--kind", help="What the period is.")] = "month",
+    as_of: AsOfOption = None,
+    on: Annotated[datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="The day of freezing; the as-of date without it.")] = None,
+    by: Annotated[str, typer.Option("--by", help="Who freezes it.")] = "",
+    home: HomeOption = DEFAULT_HOME,
+    report_db: DatabaseOption = "",
+    debug: DebugOption = False,
+) -> None:
+    """Make a published forecast of a period the one of record; it stays, and is scored when the period is over."""
+    with _told(debug):
+        from pipelines.freeze import freeze as freeze_forecast
+
+        frozen = freeze_forecast(home, period.date(), kind, as_of.date() if as_of else None, on.date() if on else None, by, report_db)
+        row, stands = frozen.row, "stood frozen" if frozen.stood_before else "frozen"
+        shown.print(
+            f"{stands}: {kind} of {period:%Y-%m} as of {frozen.as_of}: {row['mean']:,.0f} (80 % range {row['p10']:,.0f} to {row['p90']:,.0f})", markup=False
+        )
 
 
 @app.command()

@@ -70,6 +70,16 @@ def schema_differs(url: sa.URL, table: str, differences: Sequence[str]) -> Publi
     )
 
 
+def changed_by_hand(url: sa.URL, table: str) -> PublicationError:
+    """The published rows of ``table`` hold what Leadline did not write."""
+    return PublicationError(
+        f"the published table {table} holds a value that is not of its column's kind",
+        where=masked(url),
+        expected="published rows as Leadline wrote them (docs/data-dictionary.md)",
+        remedy="restore the database from its last copy, or delete the rows of the as-of dates concerned and run these dates again",
+    )
+
+
 def wrong_table(contract: sa.Table, fault: str) -> PublicationError:
     """The error for a computed table that does not fit its contract or its date; ``fault`` is what it lacks, has or holds."""
     return PublicationError(

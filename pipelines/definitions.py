@@ -14,7 +14,7 @@ from pipelines.pulling.assets import pull_tables
 from pipelines.resources import resources
 from quality.checks import computed_checks, exported_checks
 from quality.model_checks import forecast_checks
-from quality.tables import ALL
+from quality.tables import COMPUTED, CORE_TABLES
 
 defs = dg.Definitions(
     assets=[
@@ -24,7 +24,7 @@ defs = dg.Definitions(
         publication,
         pull_tables,
     ],
-    asset_checks=[*exported_checks(expected_of), *computed_checks(name for name in ALL if name != "run_log"), forecast_checks()],
+    asset_checks=[*exported_checks(expected_of), *computed_checks([*CORE_TABLES, *COMPUTED]), forecast_checks()],
     jobs=JOBS,
     resources=resources(),
     executor=dg.in_process_executor,

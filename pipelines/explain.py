@@ -36,7 +36,7 @@ def explain(names: list[str], home_folder: Path, as_of: date | None, report_db: 
     """
     home = Home(home_folder.absolute())
     database = ReportDatabase(report_db or home.report_database_url)
-    day = _published_day(database, as_of, home)
+    day = published_day(database, as_of, home)
     home.prepare()
     engine = DuckDB(home.spill)
     lake = Lake(home.lake, engine, day)
@@ -59,7 +59,7 @@ def explain(names: list[str], home_folder: Path, as_of: date | None, report_db: 
         )
 
 
-def _published_day(database: ReportDatabase, as_of: date | None, home: Home) -> date:
+def published_day(database: ReportDatabase, as_of: date | None, home: Home) -> date:
     """The day asked for, or else the newest published; raises NothingKnown where nothing was published for it."""
     published = database.as_of_dates()
     if not published:

@@ -78,10 +78,7 @@ class Home:
     def prepare(self) -> None:
         """Create the folders that are missing; raises `HomeError` where that cannot be done."""
         for folder in (self.path, self.lake, self.spill):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise _unwritable(folder, error) from error
+            made_folder(folder)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -115,6 +112,15 @@ class Home:
             *self.spill.glob("duckdb_temp_*"),
         ):
             unfinished.unlink(missing_ok=True)
+
+
+def made_folder(folder: Path) -> Path:
+    """``folder``, created with its parents where it is missing; raises `HomeError` where that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return folder
 
 
 @contextmanager

@@ -6,10 +6,18 @@ resources.
 
 import dagster as dg
 
+from assets.forecasts.forecasts import forecast
+
 leadline = dg.define_asset_job(
     "leadline",
     selection=dg.AssetSelection.all() - dg.AssetSelection.groups("pulls"),
     description="From exports to the published forecast, as of the partition's date.",
+)
+
+backtest = dg.define_asset_job(
+    "backtest",
+    selection=dg.AssetSelection.assets(forecast).upstream(),
+    description="From exports to the record of every method at past month ends; nothing is published.",
 )
 
 check_exports = dg.define_asset_job(
@@ -24,4 +32,4 @@ pull = dg.define_asset_job(
     description="Pulls from the CRM what changed, into the exports folder; goes on where a pull stopped.",
 )
 
-JOBS = [leadline, check_exports, pull]
+JOBS = [leadline, backtest, check_exports, pull]

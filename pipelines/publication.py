@@ -28,10 +28,9 @@ from assets.reports.skipped import skipped
 from pipelines.home import staged_file
 from pipelines.lake import frame_of, read_frame
 from pipelines.masked_tables import masked_behind, masked_tables, masked_targets
-from quality.tables import EXPORTED, PUBLISHED
+from quality.tables import COMPUTED, EXPORTED
 
 _LIBRARIES = ("dagster", "duckdb", "great-expectations", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "SQLAlchemy")
-_COMPUTED = [name for name in PUBLISHED if name != "run_log"]
 
 COUNTS_SQL = """
 SELECT
@@ -86,7 +85,7 @@ def run_log_row(
     group_name="reports",
     description="All report tables in the report database, in one transaction, and the report page.",
     partitions_def=AS_OF,
-    ins={name: dg.AssetIn(name) for name in [*_COMPUTED, *(f"exported_{name}" for name in EXPORTED), *BEHIND_TABLES, "targets"]},
+    ins={name: dg.AssetIn(name) for name in [*COMPUTED, *(f"exported_{name}" for name in EXPORTED), *BEHIND_TABLES, "targets"]},
     required_resource_keys={"company", "source", "home", "engine", "report_database", "as_of", "started_at"},
 )
 def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.MaterializeResult:
@@ -97,7 +96,7 @@ def publication(context: dg.AssetExecutionContext, **tables: Parquet) -> dg.Mate
     as_of_from = found_in if given.as_of == export_date else ASKED_FOR[given.company.language]
     log = run_log_row(context.run.run_id, given.started_at, counts, not_computed, given.as_of, as_of_from)
     aimed = with_targets(given.company, read_frame(Path(tables["targets"].path)))
-    stored = {name: Path(tables[name].path) for name in _COMPUTED}
+    stored = {name: Path(tables[name].path) for name in COMPUTED}
     begins = first_listed_day({name: read_frame(stored[name]) for name in PERIOD_TABLES}, aimed, given.as_of)
     behind = rows_behind(begins, given.company, tables, given.engine)
     shown_owners = {*behind.people, *behind.deals["owner_id"].dropna()}

@@ -5,9 +5,9 @@ not: how one kind of database is loaded and locked (pipelines/databases.py), wha
 (pipelines/database_errors.py), and how any table is computed. DDL, types and keys come from the contracts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from pipelines.database_errors import DATABASE_ERRORS, explained, masked, schema_differs, unsupported, wrong_table
+from pipelines.database_errors import DATABASE_ERRORS, changed_by_hand, explained, masked, schema_differs, unsupported, wrong_table
 from pipelines.databases import Database, database_for
 from quality.tables import PUBLISHED
 from quality.tables.columns import arrow_type, key_columns
@@ -78,6 +78,14 @@ class ReportDatabase:
             self._database.settle(connection)
         return loaded
 
+    def append(self, table: str, as_of: date, rows: pa.Table) -> None:
+        """Add rows to a table whose rows stay (``is_appended``), in one transaction; all else is as it was."""
+        with self._connection("publish", writes=True) as connection, connection.begin():
+            self._database.lock(connection)
+            self._bring_up_to_contracts(connection)
+            with self._naming(table):
+                self._database.load(connection, self._tables[table], _batches(self._tables[table], rows, as_of))
+
     def read(self, table: str, as_of: date) -> pd.DataFrame:
         """The published rows of ``table`` as of one date, in the order of its key (text by its code points).
 
@@ -101,6 +109,35 @@ class ReportDatabase:
         day = self._tables[table].c.as_of
         with self._connection("read") as connection:
             return tuple(connection.execute(sa.select(day).distinct().order_by(day)).scalars())
+
+    def first_published(self) -> dict[date, datetime]:
+        """When each as-of date was first published (UTC), by the run log."""
+        if not self._stored("run_log"):
+            return {}
+        log = self._tables["run_log"].c
+        with self._connection("read") as connection:
+            return dict(connection.execute(sa.select(log.as_of, sa.func.min(log.finished_at)).group_by(log.as_of).order_by(log.as_of)).all())
+
+    def rows(self, table: str, columns: Sequence[str], days: Sequence[date], is_company: bool, **equal: str) -> pd.DataFrame:
+        """The published rows of ``table`` of several as-of dates, in the order of its key: those of the whole company, or all others.
+
+        ``equal`` names columns and the value that each is to have. Types are those of `read`.
+        """
+        declared = self._tables[table]
+        chosen = [declared.c[name] for name in columns]
+        stored = self._stored(table)
+        if not stored or not days:
+            return _frame(chosen, [])
+        held = [c if c.name in stored else sa.null().label(c.name) for c in chosen]
+        company = declared.c.dimension == "all" if is_company else declared.c.dimension != "all"
+        wanted = sa.and_(declared.c.as_of.in_(days), company, *(declared.c[name] == value for name, value in equal.items()))
+        with self._connection("read") as connection:
+            rows = connection.execute(sa.select(*held).where(wanted).order_by(*map(self._database.ordered, declared.primary_key))).all()
+        try:
+            return _frame(chosen, rows)
+        # SQLite holds any value in any column, whoever wrote it there.
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            raise changed_by_hand(self._url, table) from None
 
     def first_seen(self, as_of: date) -> pd.DataFrame:
         """When each row of an export that an earlier run rejected was first rejected for the same reasons.

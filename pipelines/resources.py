@@ -17,6 +17,7 @@ from assets.exports.files import day_in_name, exports_folder
 from assets.exports.settings import Configuration
 from assets.exports.source import ExportSource
 from pipelines.configuration import load_configuration
+from pipelines.earlier_forecasts import earlier_forecasts
 from pipelines.engine.duckdb import DuckDB
 from pipelines.home import Home
 from pipelines.lake import Lake
@@ -118,6 +119,11 @@ def first_seen(context) -> pd.DataFrame:
     return context.resources.report_database.first_seen(context.resources.as_of)
 
 
+@dg.resource(required_resource_keys={"report_database", "as_of"}, description="Forecasts published at earlier as-of dates.")
+def published_forecasts(context) -> pd.DataFrame:
+    return earlier_forecasts(context.resources.report_database, context.resources.as_of)
+
+
 @dg.resource(description="When the run began: the only clock, and no number depends on it.")
 def started_at(_context) -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
@@ -149,5 +155,6 @@ def resources() -> dict[str, dg.ResourceDefinition]:
         "progress": progress,
         "previous_rows": previous_rows,
         "first_seen": first_seen,
+        "published_forecasts": published_forecasts,
         "started_at": started_at,
     }

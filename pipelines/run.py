@@ -80,8 +80,8 @@ class StoppedError(LeadlineError):
     exit_code = 130
 
 
-def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress, debug: bool = False) -> Outcome:
-    """Run a job of pipelines/jobs.py for one as-of date; by default that of the newest export.
+def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress, debug: bool = False, origins: int | None = None) -> Outcome:
+    """Run a job of pipelines/jobs.py for one as-of date; by default that of the newest export, with ``origins`` instead of those configured.
 
     Raises LeadlineError: ConfigurationError, AsOfError, ExportError, HomeError, PublicationError, QualityError, or
     RunError for what no person outside can mend. With ``debug`` the traces of what failed and Dagster's log are printed
@@ -90,7 +90,7 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
     from pipelines.definitions import defs
 
     give_memory_back()
-    company = load_configuration(Path(place.config))
+    company = _with_origins(load_configuration(Path(place.config)), origins)
     home = Home(Path(place.home).absolute())
     with home.lock():
         database = ReportDatabase(place.report_db or home.report_database_url)
@@ -121,6 +121,10 @@ def run_job(job_name: str, place: Place, as_of: date | None, progress: Progress,
             _print_traces(result)
         raise _failure(result, outcome)
     return outcome
+
+
+def _with_origins(company: Configuration, origins: int | None) -> Configuration:
+    return company if origins is None else company.model_copy(update={"forecast": company.forecast.model_copy(update={"origins": origins})})
 
 
 def _print_traces(result: dg.ExecuteInProcessResult) -> None:

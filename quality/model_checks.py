@@ -92,12 +92,16 @@ CHECKS: dict[str, tuple[str, bool, Callable[..., Verdict]]] = {
 
 def forecast_checks() -> dg.AssetChecksDefinition:
     """The model checks, as checks of the asset ``deal_accuracy``."""
-    specs = [dg.AssetCheckSpec(name, asset="deal_accuracy", blocking=stops, description=words) for name, (words, stops, _) in CHECKS.items()]
+    beside = ("forecast_accuracy", "method_choice")
+    specs = [
+        dg.AssetCheckSpec(name, asset="deal_accuracy", additional_deps=list(beside), blocking=stops, description=words)
+        for name, (words, stops, _) in CHECKS.items()
+    ]
 
     @dg.multi_asset_check(
         name="checks_of_the_forecast",
         specs=specs,
-        ins={name: dg.AssetIn(name) for name in ("deal_accuracy", "forecast_accuracy", "method_choice")},
+        ins={name: dg.AssetIn(name) for name in ("deal_accuracy", *beside)},
     )
     def check(
         deal_accuracy: pd.DataFrame, forecast_accuracy: pd.DataFrame, method_choice: pd.DataFrame, company: dg.ResourceParam[Company]

@@ -192,12 +192,32 @@ def _accuracy(rng: np.random.Generator, method: str) -> dict[str, pd.DataFrame]:
         gain=np.where(better, 0.06, 0.0),
         gain_low=np.where(better, 0.041, 0.0),
         gain_high=np.where(better, 0.079, 0.0),
+        accuracy=0.8,
+        majority_rate=0.77,
+        callable_share=0.4,
+        callable_deals=736,
+        callable_accuracy=0.87,
         is_published=horizons["method"] == method,
     )
     choice = _product(origin=origins, question=["deals", "revenue"]).assign(
         method=method, score=lambda f: 0.1 + 0.02 * (f.index % 5), baseline_score=0.17, origins_used=6
     )
-    return {"forecast_accuracy": scored, "deal_accuracy": deals, "method_choice": choice}
+    return {"forecast_accuracy": scored, "deal_accuracy": deals, "method_choice": choice, "call_record": _calls(), "reliability": _bins(method)}
+
+
+def _bins(method: str) -> pd.DataFrame:
+    bins = _product(method=["base_rate", method], horizon=["month_1", "month_2", "month_3", "ever", "which"], bin=list(range(1, 11)))
+    predicted = bins["bin"] / 14
+    return bins.assign(deals=184, predicted=predicted, observed=predicted * 1.05, observed_low=predicted * 0.9, observed_high=predicted * 1.2)
+
+
+def _calls() -> pd.DataFrame:
+    callers = _product(segment=[("all", "all"), ("owner", "u-101")], category=["commit", "best case"])
+    return _spread(callers, segment=("dimension", "member")).assign(
+        period_kind="month", n=9, mean_error_share=0.31, bias_share=0.27, bias_low=0.12, bias_high=0.42, n_compared=8, inside_model=3, helped=2,
+        helped_low=0.07, helped_high=0.59, model_error_share=0.11, call_error_share=0.3,
+        verdict=np.where(callers["category"] == "commit", "happy_ears", "neither"),
+    )  # fmt: skip
 
 
 def _funnel(rng: np.random.Generator, members: tuple) -> dict[str, pd.DataFrame]:

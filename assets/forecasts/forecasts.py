@@ -20,8 +20,10 @@ from assets.forecasts.reasons import reasons
 from assets.forecasts.record import company_record
 from assets.forecasts.scenarios import scenario_table
 from assets.forecasts.targets import with_targets
+from assets.forecasts.track_record import Past, past_of, with_track_record
 from assets.query import Engine, Parquet
 from models.deal_backtest import LEAST_CLOSED_DEALS, backtest_deals
+from models.deal_calls import reliability_tables, with_deal_calls
 from models.deal_choice import choose_method, deal_accuracy, deal_method_choice
 from models.deal_history import day_number
 from models.deal_states import states_of
@@ -41,18 +43,9 @@ GROUP = "forecasts"
 DAY_HORIZONS = (30, 60, 90)
 
 _TABLES = (
-    "win_probability",
-    "win_timing",
-    "revenue_forecast",
-    "forecast_baselines",
-    "forecast_accuracy",
-    "deal_accuracy",
-    "method_choice",
-    "forecast_changes",
-    "forecast_change_deals",
-    "target_outlook",
-    "scenarios",
-)
+    "win_probability", "win_timing", "revenue_forecast", "forecast_baselines", "forecast_accuracy", "deal_accuracy", "method_choice",
+    "reliability", "call_record", "forecast_changes", "forecast_change_deals", "target_outlook", "scenarios",
+)  # fmt: skip
 
 
 def _out(name: str) -> dg.AssetOut:
@@ -67,10 +60,13 @@ def forecast(
     episodes: Parquet,
     opportunity_segments: Parquet,
     activities: Parquet,
+    forecast_calls: pd.DataFrame,
     parameters: Parquet,
     stages: pd.DataFrame,
     calendar: pd.DataFrame,
     targets: pd.DataFrame,
+    published_forecasts: dg.ResourceParam[pd.DataFrame],
+    mask_key: dg.ResourceParam[bytes],
     company: dg.ResourceParam[Configuration],
     engine: dg.ResourceParam[Engine],
     as_of: dg.ResourceParam[date],
@@ -78,7 +74,8 @@ def forecast(
     record = company_record(opportunities, stage_visits, episodes, opportunity_segments, activities, stages, company, engine, as_of)
     # Many small products: threads only wait for each other, and their number would show in the last digits.
     with threadpool_limits(limits=1):
-        tables = forecast_tables(record, calendar, with_targets(company, targets), as_of)
+        past = past_of(forecast_calls, published_forecasts, opportunities, record, company, engine, mask_key)
+        tables = forecast_tables(record, past, calendar, with_targets(company, targets), as_of)
     del record
     pipeline = pipeline_changes(engine, episodes, opportunity_segments, calendar, parameters)
     tables["forecast_changes"] = pd.concat([pipeline, tables["forecast_changes"]], ignore_index=True)
@@ -86,7 +83,7 @@ def forecast(
         yield dg.Output(table, name)
 
 
-def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Configuration, as_of: date) -> dict[str, pd.DataFrame]:
+def forecast_tables(record: CompanyRecord, past: Past, calendar: pd.DataFrame, company: Configuration, as_of: date) -> dict[str, pd.DataFrame]:
     """Every table of this file, by name, without ``as_of``."""
     settings, today = company.forecast, day_number(as_of)
     counts = count_history(record.history, settings.origins, company.fiscal_year_start_month, facts=record.facts)
@@ -116,18 +113,20 @@ def forecast_tables(record: CompanyRecord, calendar: pd.DataFrame, company: Conf
     now = Forecast(as_of, open_now, at, outlook)
     by_deals = deal_method_choice(scores, settings.seed)
     by_revenue = revenue_method_choice(replayed.accuracy, dict(zip(by_deals["origin"], by_deals["method"])))
-    return {
+    tables = {
         "win_probability": _win_probability(record, models, open_now, result, within, at.amounts, as_of),
         "win_timing": _win_timing(record, result, intervals),
         "revenue_forecast": revenue if record.knows_money else revenue.iloc[:0],
         "forecast_baselines": at.baselines,
         "forecast_accuracy": replayed.accuracy,
-        "deal_accuracy": deal_accuracy(scores, choice.method, settings.seed),
+        "deal_accuracy": with_deal_calls(deal_accuracy(scores, choice.method, settings.seed), scores),
         "method_choice": pd.concat([by_deals, by_revenue], ignore_index=True),
         "target_outlook": target_outlook(aims if record.knows_money else aims.iloc[:0], outlook, drawn, record, as_of),
         "scenarios": scenario_table(record, models, now, drawn, revenue, aims, settings, shock),
         **explained_mean(record, fitted, scores.origin_days, calendar, now, settings.prior_deals),
+        "reliability": reliability_tables(scores),
     }
+    return with_track_record(tables, past, record, fitted, calendar, company, as_of)
 
 
 def _win_probability(

@@ -16,7 +16,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from assets.reports import page_behind, page_changes, page_forecast, page_funnel, page_lists
+from assets.reports import page_behind, page_calls, page_changes, page_forecast, page_funnel, page_lists
 from assets.reports.behind import Behind
 from assets.reports.page_figures import SEGMENT_SEPARATOR, Figures, ordered_segments, phrases
 from models.settings import Company, Language
@@ -33,6 +33,7 @@ TABLES = (
     "method_choice",
     "forecast_changes",
     "target_outlook",
+    "call_record",
     "win_probability",
     "win_timing",
     "risk_list",
@@ -55,7 +56,7 @@ _TIMES = ("date", "time")
 def first_listed_day(tables: Mapping[str, pd.DataFrame], company: Company, as_of: date) -> date:
     """The first day of which the page lists what deals did: that of the earliest period that it shows."""
     figures = Figures(company, company.language, phrases(company.language))
-    held = {name: _conformed(tables.get(name), name) for name in PERIOD_TABLES}
+    held = {name: conformed(tables.get(name), name) for name in PERIOD_TABLES}
     starts = [p.start for p in (*page_forecast.forecast_periods(held, as_of, figures), *page_funnel.funnel_periods(held, figures))]
     return page_behind.first_day(starts, as_of)
 
@@ -69,16 +70,16 @@ def render_page(tables: Mapping[str, pd.DataFrame], company: Company, as_of: dat
     input gives equal text. Raises `KeyError` naming the column where a table lacks one of its contract.
     """
     figures = Figures(company, language, phrases(language), behind.people if behind else {}, page_behind.accounts(behind))
-    held = {name: _conformed(tables.get(name), name) for name in TABLES}
+    held = {name: conformed(tables.get(name), name) for name in TABLES}
     missing = [name for name in TABLES if name not in tables]
-    return _template().render(
+    return template("page.html.j2").render(
         t=figures.say, figures=figures, company=company, language=language, as_of=as_of, missing=missing, **_sections(held, as_of, figures, behind)
     )
 
 
 @cache
-def _template() -> jinja2.Template:
-    """The page's template, compiled once per process; everything it shows is handed to it."""
+def template(name: str) -> jinja2.Template:
+    """A page's template, compiled once per process; everything it shows is handed to it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -88,7 +89,7 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures, behind: Behind | None) -> dict:
@@ -112,13 +113,14 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures,
         "forecast": forecast,
         "has_targets": any(t.metric == "bookings" for t in figures.company.targets),
         "method": page_forecast.published_method(tables),
-        "baselines": page_forecast.BASELINES,
+        "baselines": page_forecast.baselines_shown(tables),
         "changes": changes,
         "change_columns": page_changes.COLUMNS,
         "since": page_changes.since(tables, figures),
         "records": records,
         "best": page_forecast.best_by_lead(records),
         "leads": page_forecast.LEADS,
+        "calls": page_calls.calls(tables, figures),
         "verdicts": page_forecast.verdicts(tables, records, figures),
         "funnel_periods": funnel_periods,
         "funnel_row": page_funnel.funnel_row,
@@ -147,7 +149,7 @@ def _sections(tables: Mapping[str, pd.DataFrame], as_of: date, figures: Figures,
     }
 
 
-def _conformed(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
+def conformed(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
     """The contract's columns of a table, dates and times as timestamps; without rows where the table is missing."""
     contract = PUBLISHED[name]
     columns = [c.name for c in contract.columns if c.name != "as_of"]

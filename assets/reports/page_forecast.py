@@ -11,11 +11,17 @@ from datetime import date, timedelta
 import pandas as pd
 
 from assets.reports.page_figures import NONE, Figures, Grid, grid, is_missing, last_day, percentages
+from models.live_record import OF_RECORD
 from models.scoring import relative_bias, wape
 from models.targets import bookings_targets
 
 PARTS = ("won", "open_pipeline", "new_business")
-BASELINES = ("weighted_pipeline", "run_rate", "same_period_last_year", "crm_probability")
+SIMPLE = ("weighted_pipeline", "run_rate", "same_period_last_year", "crm_probability")
+CALLS = ("call_commit", "call_best_case")
+BASELINES = (*SIMPLE, *CALLS)
+AS_PUBLISHED = "as_published"
+"""Stands in the track record for what was published at the time, by whichever method."""
+
 KINDS = ("month", "quarter", "week")
 LEADS = (1, 2, 3)
 
@@ -95,6 +101,12 @@ def forecast_periods(tables: Mapping[str, pd.DataFrame], as_of: date, figures: F
         for kind in KINDS
         for start in starts.loc[starts["period_kind"] == kind, "period_start"]
     ]
+
+
+def baselines_shown(tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    """The methods that stand beside the forecast: the simple ones, and people's calls where there are any."""
+    called = set(tables["forecast_baselines"]["method"]) & set(CALLS)
+    return (*SIMPLE, *(method for method in CALLS if method in called))
 
 
 def row_name(kind: str, start: pd.Timestamp) -> str:
@@ -203,27 +215,38 @@ class Record:
 
     method: str
     is_published: bool
-    is_baseline: bool
+    is_simple: bool
     leads: dict[int, LeadRecord]
     live: int
 
 
 def track_record(tables: Mapping[str, pd.DataFrame]) -> list[Record]:
-    """How every method did on past months of the whole company, the published one first, then the smaller error first."""
+    """How every method did on past months of the whole company: the published one first, then what was published at the
+    time, then the smaller error first. Of one origin a forecast may be replayed and have been published, so they stand apart."""
     scored = tables["forecast_accuracy"]
     scored = scored[(scored["period_kind"] == "month") & (scored["dimension"] == "all") & scored["lead_months"].isin(LEADS)]
-    published = published_method(tables)
-    records = [_record(method, of_method, method == published) for method, of_method in scored.groupby("method")]
-    return sorted(records, key=lambda r: (not r.is_published, r.leads[1].wape if 1 in r.leads else float("inf"), r.method))
+    is_live, published = scored["kind"] == "live", published_method(tables)
+    live = scored[is_live]
+    records = [_record(str(method), of_method, live, method == published) for method, of_method in scored[~is_live].groupby("method")]
+    own = {AS_PUBLISHED: published_then(live), OF_RECORD: live[live["method"] == OF_RECORD]}
+    records += [_record(name, rows, rows.assign(method=name), False) for name, rows in own.items() if len(rows)]
+    return sorted(
+        records, key=lambda r: (not r.is_published, r.method not in (AS_PUBLISHED, OF_RECORD), r.leads[1].wape if 1 in r.leads else float("inf"), r.method)
+    )
 
 
-def _record(method: str, scored: pd.DataFrame, is_published: bool) -> Record:
+def published_then(live: pd.DataFrame) -> pd.DataFrame:
+    """Of live rows those of the forecasts themselves, without the simple methods beside them and what somebody froze."""
+    return live[~live["method"].isin([*BASELINES, OF_RECORD])]
+
+
+def _record(method: str, scored: pd.DataFrame, live: pd.DataFrame, is_published: bool) -> Record:
     return Record(
         method=method,
         is_published=is_published,
-        is_baseline=method in BASELINES,
+        is_simple=method in SIMPLE,
         leads={int(lead): _lead_record(at_lead) for lead, at_lead in scored.groupby("lead_months")},
-        live=int((scored["kind"] == "live").sum()),
+        live=int((live["method"] == method).sum()),
     )
 
 
@@ -246,8 +269,9 @@ def published_method(tables: Mapping[str, pd.DataFrame]) -> str | None:
 
 
 def best_by_lead(records: list[Record]) -> dict[int, float]:
-    """The smallest WAPE of every lead."""
-    return {lead: min(r.leads[lead].wape for r in records if lead in r.leads) for lead in LEADS if any(lead in r.leads for r in records)}
+    """The smallest WAPE of every lead among the replayed methods."""
+    replayed = [r for r in records if r.method not in (AS_PUBLISHED, OF_RECORD)]
+    return {lead: min(r.leads[lead].wape for r in replayed if lead in r.leads) for lead in LEADS if any(lead in r.leads for r in replayed)}
 
 
 def verdicts(tables: Mapping[str, pd.DataFrame], records: list[Record], figures: Figures) -> list[str]:
@@ -262,7 +286,7 @@ def verdicts(tables: Mapping[str, pd.DataFrame], records: list[Record], figures:
 
 def _against_simple_methods(records: list[Record], figures: Figures) -> list[str]:
     published = [r for r in records if r.is_published and 1 in r.leads]
-    simple = [r for r in records if r.is_baseline and 1 in r.leads]
+    simple = [r for r in records if r.is_simple and 1 in r.leads]
     if not published or not simple:
         return []
     simplest = min(simple, key=lambda r: r.leads[1].wape)

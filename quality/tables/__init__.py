@@ -17,3 +17,5 @@ EXPORTED: dict[str, sa.Table] = dict(EXPORTS.tables)
 PUBLISHED: dict[str, sa.Table] = {**METRICS.tables, **FORECASTS.tables, **RUNS.tables}
 CORE_TABLES: dict[str, sa.Table] = dict(CORE.tables)
 ALL: dict[str, sa.Table] = {**CORE_TABLES, **PUBLISHED}
+COMPUTED: tuple[str, ...] = tuple(name for name, contract in PUBLISHED.items() if not contract.info.get("is_appended"))
+"""Published tables that an asset computes anew for every as-of date; to the others rows are added, and stay."""

@@ -11,6 +11,8 @@ from quality.tables.metrics import as_of, period, segment
 
 FORECASTS = sa.MetaData()
 
+CALL_VERDICTS = ("sandbags", "happy_ears", "neither", "too_few")
+
 COMPONENTS = ("won", "open_pipeline", "new_business", "total")
 
 DEAL_CAUSES = ("won", "lost", "created", "amount", "timing", "progress", "model")
@@ -71,7 +73,12 @@ forecast_baselines = table(
     as_of(),
     *period(),
     *segment(),
-    column("method", "label", "weighted_pipeline, run_rate, same_period_last_year, crm_probability", key=True),
+    column(
+        "method",
+        "label",
+        "weighted_pipeline, run_rate, same_period_last_year, crm_probability; call_commit, call_best_case: what people called, newest by the as-of date",
+        key=True,
+    ),
     column("value", "amount", "Amount that the method expects for the whole period, won so far included", required=True),
 )
 
@@ -117,7 +124,57 @@ deal_accuracy = table(
     column("gain", "number", "Log loss of the base rate less the method's, per deal: positive is better"),
     column("gain_low", "number", "Lower end of the 95 % interval of gain, bootstrapped over origins"),
     column("gain_high", "number", "Upper end of the 95 % interval of gain"),
+    column("accuracy", "share", "Share of deals called right by saying won from a probability of 0.5 on"),
+    column("majority_rate", "share", "Share that is right when every deal is given the more frequent outcome"),
+    column("callable_share", "share", "Share of deals, the surest first, whose predicted certainty is 85 % on average: those that can be called"),
+    column("callable_deals", "count", "Number of those"),
+    column("callable_accuracy", "share", "Share of those that were called right"),
     column("is_published", "flag", "This method gives the published probabilities", required=True),
+)
+
+reliability = table(
+    FORECASTS,
+    "reliability",
+    "One row per method, horizon (as in deal_accuracy) and bin of predicted probability: the reliability table of past win probabilities.",
+    as_of(),
+    column("method", "label", "Method", key=True),
+    column("horizon", "label", "month_1, month_2, month_3, ever or which, as in deal_accuracy", key=True),
+    column("bin", "position", "Bin, from the least probable; up to ten that hold about as many deals each", key=True),
+    column("deals", "count", "Pairs of origin and open deal in the bin", required=True),
+    column("predicted", "share", "Mean predicted probability", required=True),
+    column("observed", "share", "Share that was won", required=True),
+    column("observed_low", "share", "Lower end of the 95 % Wilson interval of observed, as if deals were independent", required=True),
+    column("observed_high", "share", "Upper end of that interval", required=True),
+)
+
+call_record = table(
+    FORECASTS,
+    "call_record",
+    "One row per segment member, category and kind of period that somebody called before: how these calls compare with what was won.",
+    as_of(),
+    *segment(),
+    column("category", "label", "commit or best case", key=True, values=("commit", "best case")),
+    column("period_kind", "label", "Kind of the periods called", key=True, values=("week", "month", "quarter")),
+    column(
+        "n",
+        "count",
+        "Periods that are over and were called at a month's end before they were: each counts once, as it stood at the last month's end before it began, else at the first within",
+        required=True,
+    ),
+    column("mean_error_share", "ratio", "Σ |call − actual| ÷ Σ actual; null where nothing was won"),
+    column("bias_share", "number", "Σ (call − actual) ÷ Σ actual: positive where too much was called"),
+    column("bias_low", "number", "Lower end of the 95 % interval of bias_share; null under two periods"),
+    column("bias_high", "number", "Upper end of that interval"),
+    column("n_compared", "count", "Those of the periods for which the model was replayed as of the same origin", required=True),
+    column("inside_model", "count", "Calls of these that lay inside the model's 80 % range", required=True),
+    column("helped", "count", "Calls of these that were nearer to the actual than the model's mean", required=True),
+    column("helped_low", "share", "Lower end of the 95 % Wilson interval of helped ÷ n_compared"),
+    column("helped_high", "share", "Upper end of that interval"),
+    column("model_error_share", "ratio", "The model's Σ |mean − actual| ÷ Σ actual over the n_compared periods"),
+    column("call_error_share", "ratio", "The calls' own over the same periods"),
+    column(
+        "verdict", "label", "What the interval of the bias says; a best case that lies above is what it is meant to be", required=True, values=CALL_VERDICTS
+    ),
 )
 
 method_choice = table(

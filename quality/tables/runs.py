@@ -1,4 +1,4 @@
-"""Contracts of what a run says about itself and its input: rejected rows, findings, the run log.
+"""Contracts of what a run says about itself and its input: rejected rows, findings, the run log, forecasts of record.
 
 No value from an export that could name a person appears in any of them.
 """
@@ -6,7 +6,7 @@ No value from an export that could name a person appears in any of them.
 import sqlalchemy as sa
 
 from quality.tables.columns import SEVERITIES, column, table
-from quality.tables.metrics import as_of
+from quality.tables.metrics import as_of, period
 
 RUNS = sa.MetaData()
 
@@ -71,5 +71,20 @@ run_log = table(
     column("versions", "json", "Versions of Leadline, Python and the libraries that shape numbers", required=True),
     column("counts", "json", "Rows read, accepted, superseded and rejected per table and file", required=True),
     column("as_of_from", "text", "Where the as-of date came from", required=True),
+    is_appended=True,
+)
+
+forecast_of_record = table(
+    RUNS,
+    "forecast_of_record",
+    "One row per period whose forecast somebody froze (leadline freeze); it stays as it is whatever is published later.",
+    as_of(),
+    *period(),
+    column("frozen_at", "date", "Day on which it was frozen, as stated", required=True),
+    column("frozen_by", "id", "Who froze it, as stated; masked like an owner"),
+    column("mean", "amount", "Expected total of the whole company as published then", required=True),
+    column("p10", "amount", "10 % quantile", required=True),
+    column("p90", "amount", "90 % quantile", required=True),
+    column("method", "label", "Method that gave the open-pipeline part", required=True),
     is_appended=True,
 )

@@ -178,7 +178,7 @@ def _errors(replayed: pd.DataFrame, method: str, published: str | None, figures:
     return {
         "method": figures.name("method", method),
         "is_published": method == published,
-        "is_baseline": method in page_forecast.BASELINES,
+        "is_baseline": method in page_forecast.SIMPLE,
         "cells": cells,
     }
 

@@ -70,7 +70,7 @@ def fit_hazard_correction(model: SemiMarkov, training: TrainingStates, columns: 
 
     ``columns`` is the design of ``training.states``; ``model`` is the semi-Markov model of the same origin.
     """
-    expected = _expected(model, training, origin_day)
+    expected = _expected(model, training.states)
     steps = np.arange(1, HALF_MONTHS_AHEAD + 1)
     ends = training.boundaries[np.minimum(training.landmark[:, None] + steps, len(training.boundaries) - 1)]
     begins = np.concatenate([training.states.day[:, None], ends[:, :-1]], axis=1)
@@ -106,19 +106,11 @@ def _fit(x: np.ndarray, happened: np.ndarray, expected: np.ndarray, weight: np.n
     return model.coef_[0] * scale
 
 
-def _expected(model: SemiMarkov, training: TrainingStates, origin_day: int) -> np.ndarray:
-    """Semi-Markov hazards (won, lost) × states × half-months ahead.
-
-    The walk back from the end of a half-month passes all landmarks before it; a quarter has six such ends, and those of
-    the last quarter stand for all.
-    """
-    tables, of_boundary = model.landmark_tables(training.boundaries, origin_day, HALF_MONTHS_AHEAD)
-    states = training.states
+def _expected(model: SemiMarkov, states: DealStates) -> np.ndarray:
+    """Semi-Markov hazards (won, lost) × states × half-months ahead."""
+    tables = model.half_month_tables(HALF_MONTHS_AHEAD)
     age = np.minimum(states.age_days, tables.shape[-1] - 1)
-    cumulative = np.zeros((2, len(states), HALF_MONTHS_AHEAD))
-    for step in range(1, HALF_MONTHS_AHEAD + 1):
-        end = of_boundary[np.minimum(training.landmark + step, len(training.boundaries) - 1)]
-        cumulative[:, :, step - 1] = tables[end, step - 1, :, states.stage, states.group, age].T
+    cumulative = tables[:, :, states.stage, states.group, age].transpose(1, 2, 0)
     return np.stack(hazards_of(cumulative[0], cumulative[1]))
 
 

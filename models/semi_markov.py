@@ -20,13 +20,14 @@ from sklearn.linear_model import PoissonRegressor
 
 from models.deal_history import CAUSES, LOST, REGRESSED, WON
 from models.exposure import AGE_EDGES_DAYS, OLDEST_AGE_DAYS, POSITIONS, Exposure, is_weekend, quarter_positions
-from models.threads import in_threads
 
 KINDS_OF_DAY = 3
 """A day of the week in the mean, a working day, a day of the weekend: the hazards of each place in the quarter come in these."""
 
 AVERAGE_POSITION = KINDS_OF_DAY * POSITIONS
 """Index of the hazards averaged over the quarter, after those of its places."""
+
+DAYS_PER_HALF_MONTH = 365.25 / 24
 
 DRIFT_SLOTS = 6
 """Thirds of months that drift is measured on: two months."""
@@ -120,27 +121,15 @@ class SemiMarkov:
         days = np.arange(self.origin_day + 1, end_day + 1)
         return KINDS_OF_DAY * quarter_positions(days, self.fiscal_year_start_month) + 1 + is_weekend(days)
 
-    def landmark_tables(self, boundaries: np.ndarray, origin_day: int, lags: int) -> tuple[np.ndarray, np.ndarray]:
-        """P(won) and P(lost) by a half-month's end from each state at the ``lags`` ends before it.
+    def half_month_tables(self, half_months: int) -> np.ndarray:
+        """P(won) and P(lost) within 1 … ``half_months`` half-months from each state, in a quarter in the mean.
 
-        ``boundaries`` are the ends of successive half-months (day numbers). A fiscal quarter has six: those of the newest whole
-        quarters up to ``origin_day`` stand for all. Returns ends (6) × lags × outcomes × stages × groups × ages, by the
-        hazards before drift was corrected (they are what past landmarks saw on the whole), and which of the six each boundary is.
+        Half-months × outcomes × stages × groups × ages, by the hazards before drift was corrected: they are what past
+        landmarks saw on the whole.
         """
-        months = boundaries.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-        is_month_end = (boundaries + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) != months
-        kind = 2 * ((months % 12 + 1 - self.fiscal_year_start_month) % 3) + is_month_end
+        days = tuple(round(i * DAYS_PER_HALF_MONTH) for i in range(1, half_months + 1))
         before_drift = replace(self, hazard=self.hazard / np.maximum(self.drift, 1e-9)[:, None, :, None, None])
-
-        def walked(one: int) -> np.ndarray:
-            ends = np.flatnonzero((kind == one) & (np.arange(len(boundaries)) >= lags) & (boundaries <= origin_day))
-            end = ends[-1] if len(ends) else np.flatnonzero((kind == one) & (np.arange(len(boundaries)) >= lags))[0]
-            starts = boundaries[end - lags : end][::-1]
-            days = np.arange(starts[-1] + 1, boundaries[end] + 1)
-            passed = tuple(int(d) for d in boundaries[end] - starts)
-            return np.stack(before_drift._induct(KINDS_OF_DAY * quarter_positions(days, self.fiscal_year_start_month), OLDEST_AGE_DAYS, passed)[2])
-
-        return np.stack(in_threads(walked, range(6))), kind
+        return np.stack(before_drift._induct(np.full(days[-1], AVERAGE_POSITION), OLDEST_AGE_DAYS, days)[2])
 
     def _induct(self, places: np.ndarray, oldest: int, passed: tuple[int, ...] = ()) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Walk back from the last day to the origin; ``places`` has the quarter place of each day after it.

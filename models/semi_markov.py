@@ -78,7 +78,7 @@ class SemiMarkov:
         return tuple(_Place.of(_capped(self.hazard[:, place] * factor), self.destinations) for place, factor in [*kinds, (POSITIONS, 1.0)])
 
     @cached_property
-    def _computed(self) -> dict[tuple[str, int], np.ndarray]:
+    def _computed(self) -> dict[tuple, np.ndarray]:
         """What was asked before, by question and days: several methods and backtests ask the same of one origin."""
         return {}
 
@@ -90,6 +90,15 @@ class SemiMarkov:
         if ("states", end_day) not in self._computed:
             self._computed["states", end_day] = self._induct(self._positions(end_day), OLDEST_AGE_DAYS)[0]
         return self._computed["states", end_day]
+
+    def won_and_lost_within(self, days: tuple[int, ...]) -> np.ndarray:
+        """The same by so many days after the origin, ascending, in a quarter in the mean: what the calendar says is lost on years.
+
+        Days × outcomes × stages × groups × ages, all from one walk.
+        """
+        if ("within", days) not in self._computed:
+            self._computed["within", days] = np.stack(self._induct(np.full(days[-1], AVERAGE_POSITION), OLDEST_AGE_DAYS, days)[2])
+        return self._computed["within", days]
 
     def newborn_won_by_ends(self, edges: np.ndarray) -> np.ndarray:
         """`newborn_won_by` the ends of intervals, ``edges[1:]`` days after the origin (days of creation × ends), each computed once."""
@@ -128,8 +137,7 @@ class SemiMarkov:
         landmarks saw on the whole.
         """
         days = tuple(round(i * DAYS_PER_HALF_MONTH) for i in range(1, half_months + 1))
-        before_drift = replace(self, hazard=self.hazard / np.maximum(self.drift, 1e-9)[:, None, :, None, None])
-        return np.stack(before_drift._induct(np.full(days[-1], AVERAGE_POSITION), OLDEST_AGE_DAYS, days)[2])
+        return replace(self, hazard=self.hazard / np.maximum(self.drift, 1e-9)[:, None, :, None, None]).won_and_lost_within(days)
 
     def _induct(self, places: np.ndarray, oldest: int, passed: tuple[int, ...] = ()) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Walk back from the last day to the origin; ``places`` has the quarter place of each day after it.

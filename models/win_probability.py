@@ -40,6 +40,9 @@ TRAINING_MONTHS = 24
 TIMING_GRID_DAYS = np.array([0, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 545, 730, EVER_DAYS])
 """Days after the origin between which the day of winning is interpolated."""
 
+CALENDAR_DAYS = 183
+"""Days ahead up to which the place in the quarter and the day of the week are followed."""
+
 WIN_DAY_QUANTILES = (0.1, 0.5, 0.9)
 
 LEAST_PROBABILITY = 1e-6
@@ -197,7 +200,14 @@ def _by_rates(method, rates, states, row, lags, horizons) -> WinProbabilities:
 def _semi_markov_curves(models, states, lags) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """P(won by) and P(lost by) (states × lags); then by lag the tables of all states and their means over age bins."""
     model, rates = models.semi_markov, models.rates
-    tables = np.stack(in_threads(model.won_and_lost_by, (model.origin_day + lags).tolist()))
+    near = lags[: max(int(np.searchsorted(lags, CALENDAR_DAYS, side="right")), 1)]
+    tables = np.stack(in_threads(model.won_and_lost_by, (model.origin_day + near).tolist()))
+    if len(near) < len(lags):
+        # What is open at the last of the near days goes on as it does in a quarter in the mean.
+        within = model.won_and_lost_within(tuple(lags[len(near) - 1 :].tolist()))
+        still_open, mean_open = (1.0 - t.sum(axis=0) for t in (tables[-1], within[0]))
+        share = np.divide(still_open, mean_open, out=np.ones_like(still_open), where=mean_open > 1e-12)
+        tables = np.concatenate([tables, tables[-1] + (within[1:] - within[0]) * share])
     by_age = _bin_means(tables)
     mix = model.age_mix + 1e-9
     over_ages = np.einsum("hxsgk,sk->hxsg", by_age, mix.sum(1) / mix.sum((1, 2))[:, None])

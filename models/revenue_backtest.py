@@ -6,6 +6,7 @@ the forecast itself (models/outlook.py).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -66,9 +67,7 @@ def backtest_revenue(
 
     def replayed(day: int) -> pd.DataFrame | None:
         origin = day_date(day)
-        periods = forecast_periods(calendar, origin, with_weeks=False)
-        # Only what is over by now can be scored.
-        periods = periods[(periods["period_end"] > pd.Timestamp(origin)) & (periods["period_end"] <= pd.Timestamp(today))]
+        periods = _scored_periods(calendar, origin, today)
         if periods.empty:
             return None
         intervals = Intervals.of(periods, origin)
@@ -91,6 +90,12 @@ def backtest_revenue(
     return RevenueBacktest(accuracy[_ACCURACY], chance_sd)
 
 
+def _scored_periods(calendar: pd.DataFrame, origin: date, today: date) -> pd.DataFrame:
+    """The periods that were ahead of the origin and are over by now: only those can be scored."""
+    periods = forecast_periods(calendar, origin, with_weeks=False)
+    return periods[(periods["period_end"] > pd.Timestamp(origin)) & (periods["period_end"] <= pd.Timestamp(today))]
+
+
 def backtest_members(
     record: CompanyRecord,
     fitted: Callable[[int], FittedModels],
@@ -110,8 +115,7 @@ def backtest_members(
 
     def replayed(day: int) -> pd.DataFrame | None:
         origin = day_date(day)
-        periods = forecast_periods(calendar, origin, with_weeks=False)
-        periods = periods[(periods["period_end"] > pd.Timestamp(origin)) & (periods["period_end"] <= pd.Timestamp(today))]
+        periods = _scored_periods(calendar, origin, today)
         if periods.empty:
             return None
         intervals, models, open_then = Intervals.of(periods, origin), fitted(day), open_deals(record.history, day)

@@ -37,7 +37,7 @@ TAIL_SHARE = 0.5
 EVENT_FREE_STRIDE = 5
 """One in so many rows without an event is kept, with that weight."""
 
-UNPENALISED = 10.0
+UNPENALISED = 3.0
 EFFECT_SD = 0.4
 """Prior standard deviation of the effect of one unit of a feature on the log hazard."""
 
@@ -80,7 +80,8 @@ def fit_hazard_correction(model: SemiMarkov, training: TrainingStates, columns: 
     event = ended[row, step]
     kept = event | ((row + step) % EVENT_FREE_STRIDE == 0)
     row, step, event = row[kept], step[kept], event[kept]
-    weight = training.weight[row] * np.where(event, 1.0, EVENT_FREE_STRIDE)
+    # A state that was drawn for many is still one observation: on the whole weights say as much as there are states.
+    weight = training.weight[row] / training.weight.mean() * np.where(event, 1.0, EVENT_FREE_STRIDE) if len(row) else np.zeros(0)
     won = training.outcome_won[row]
     x = np.concatenate([columns.values[row], (step[:, None] == np.arange(HALF_MONTHS_AHEAD)).astype(float)], axis=1)
     coefficients = np.zeros((2, 1 + x.shape[1]))
@@ -102,7 +103,7 @@ def _fit(x: np.ndarray, happened: np.ndarray, expected: np.ndarray, weight: np.n
     design = np.concatenate([logit(np.clip(expected, LEAST_EXPECTED, LARGEST_HAZARD))[:, None], x], axis=1)
     with config_context(assume_finite=True, skip_parameter_validation=True):
         model = LogisticRegression(C=1.0 / HALF_MONTHS_AHEAD, solver="newton-cholesky", tol=1e-5, fit_intercept=False, max_iter=50)
-        model.fit((design * scale).astype(np.float32), happened, sample_weight=weight.astype(np.float32))
+        model.fit(design * scale, happened, sample_weight=weight)
     return model.coef_[0] * scale
 
 

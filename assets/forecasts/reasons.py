@@ -20,19 +20,23 @@ def reasons(result: WinProbabilities, figures: Mapping[str, Mapping[str, np.ndar
     ``figures`` gives by code and name a value per deal of ``result`` (NaN or None: not known). A factor that adds nothing is left out; what
     rounding takes from one is in the last, so that all add up to the log-odds of p_won.
     """
-    base = {"code": "base_rate", "log_odds": round(result.base_log_odds, DECIMALS)}
+    base = json.dumps({"code": "base_rate", "log_odds": round(result.base_log_odds, DECIMALS)})
     steps = np.round(result.contributions, DECIMALS)
-    texts = [[json.dumps(base)] for _ in range(len(steps))]
+    texts = [[base] for _ in range(len(steps))]
+    # A hundred thousand deals with a dozen reasons each: the parts of their texts are written column by column.
     for column, code in enumerate(result.factors):
-        named = {name: _plain(values) for name, values in figures.get(code, {}).items()}
-        for deal in np.flatnonzero(steps[:, column]):
-            known = {name: values[deal] for name, values in named.items() if values[deal] is not None}
-            texts[deal].append(json.dumps({"code": code, "log_odds": float(steps[deal, column]), **known}))
+        rows = np.flatnonzero(steps[:, column])
+        written = [_written(name, values[rows]) for name, values in figures.get(code, {}).items()]
+        begun = [f'{{"code": {json.dumps(code)}, "log_odds": {step}' for step in steps[rows, column].tolist()]
+        for deal, *parts in zip(rows.tolist(), begun, *written):
+            texts[deal].append(f"{''.join(parts)}}}")
     return [f"[{', '.join(parts)}]" for parts in texts]
 
 
-def _plain(values: np.ndarray) -> list:
-    """Values as JSON writes them; None where one is not known."""
+def _written(name: str, values: np.ndarray) -> list[str]:
+    """Values as members of a JSON object, each after a comma; nothing where one is not known."""
     if values.dtype == object:
-        return [None if v is None else str(v) for v in values]
-    return [None if np.isnan(v) else int(v) if float(v).is_integer() else round(float(v), 2) for v in values]
+        texts = {value: f', "{name}": {json.dumps(value)}' for value in set(values)}
+        return [texts[value] for value in values]
+    plain = np.round(values, 2).tolist()
+    return ["" if v != v else f', "{name}": {int(v) if v.is_integer() else v}' for v in plain]

@@ -49,7 +49,7 @@ def _by_sql(as_of: date, folder):
     tables = trusted_tables(exported(Company({**frames, "opportunities": rows})), as_of, BUSY.end, folder, _configuration())
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet")
-    handles = {name: Parquet(str(folder / f"{name}.parquet")) for name in ("opportunities", "stage_visits", "episodes", "opportunity_segments")}
+    handles = {name: Parquet(str(folder / f"{name}.parquet")) for name in ("opportunities", "stage_visits", "episodes", "opportunity_segments", "activities")}
     return company_record(*handles.values(), tables["stages"].to_pandas(), _configuration(), DuckDB(folder), as_of)
 
 

@@ -74,15 +74,14 @@ class DealFacts:
     @cached_property
     def first_amount(self) -> np.ndarray:
         """The first known amount of each episode's deal, up to the episode; NaN where there is none yet."""
-        known = np.where(np.isnan(self.amount), -1, np.arange(len(self.amount)))
-        first = np.full(len(self.amount), len(self.amount), dtype=np.int64)
-        first[known >= 0] = known[known >= 0]
-        # The first known one of a deal: a running minimum that starts anew with each deal.
-        start = np.searchsorted(self.deal, self.deal, side="left")
-        earliest = np.minimum.reduceat(first, np.unique(start)) if len(first) else first
-        at = earliest[np.cumsum(np.diff(self.deal, prepend=-1) != 0) - 1] if len(first) else first
-        usable = at <= np.arange(len(first))
-        return np.where(usable, self.amount[np.minimum(at, max(len(first) - 1, 0))], np.nan) if len(first) else self.amount
+        count = len(self.amount)
+        if not count:
+            return self.amount
+        place = np.arange(count)
+        begins = np.diff(self.deal, prepend=-1) != 0
+        earliest = np.minimum.reduceat(np.where(np.isnan(self.amount), count, place), np.flatnonzero(begins))
+        at = earliest[np.cumsum(begins) - 1]
+        return np.where(at <= place, self.amount[np.minimum(at, count - 1)], np.nan)
 
     @cached_property
     def slips(self) -> np.ndarray:

@@ -79,11 +79,6 @@ class DealStates:
             return np.full(len(self), missing)
         return np.where(self.episode >= 0, values[np.maximum(self.episode, 0)], missing)
 
-    def take(self, rows: np.ndarray) -> "DealStates":
-        """Some of the states."""
-        parts = (self.day, self.deal, self.stay, self.stage, self.age_days)
-        return DealStates(self.history, self.facts, self.fiscal_year_start_month, *(part[rows] for part in parts))
-
 
 @dataclass(frozen=True)
 class TrainingStates:

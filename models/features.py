@@ -33,14 +33,13 @@ class Feature:
 
     ``compute`` gives a value per state, NaN where it is not known; with ``edges`` it is cut into buckets, each an effect of
     its own. ``needs`` names what of the record's past it reads (one of `models.deal_facts.FIELDS`): it is left out where that
-    is not known. ``by_stage``: its effect may differ from stage to stage.
+    is not known.
     """
 
     code: str
     compute: Callable[[DealStates], np.ndarray]
     needs: str | None = None
     edges: tuple[float, ...] = ()
-    by_stage: bool = False
 
 
 def _log_days(days: np.ndarray) -> np.ndarray:
@@ -62,7 +61,7 @@ def _pace(states: DealStates) -> np.ndarray:
 
 
 def _amount(states: DealStates) -> np.ndarray:
-    """Log amount against the mean of the open deals of the same day, in halves of a natural log unit times two."""
+    """Log amount less the mean of the open deals of the same day; a unit is a factor of e²."""
     log = _log_amount(states.of_episode(states.facts.amount))
     day, place = np.unique(states.day, return_inverse=True)
     known = ~np.isnan(log)
@@ -171,7 +170,7 @@ class Design:
 
 
 def design(states: DealStates) -> Design:
-    """The columns of the features whose past is known, stage by stage where they differ, and of the deals' segments."""
+    """The columns of the features whose past is known, and of the deals' segments and owners."""
     stages = len(states.history.stages)
     in_stage = states.stage[:, None] == np.arange(stages)
     columns, codes = [in_stage.astype(float)], ["stage"] * stages
@@ -179,8 +178,6 @@ def design(states: DealStates) -> Design:
         if feature.needs is not None and feature.needs not in states.facts.knows:
             continue
         own = _columns(feature, feature.compute(states))
-        if feature.by_stage:
-            own = np.concatenate([own, *(own * in_stage[:, [s]] for s in range(stages))], axis=1)
         columns.append(own)
         codes += [feature.code] * own.shape[1]
     for name, code in states.facts.traits.items():

@@ -4,10 +4,10 @@ What belongs here: the rows of landmark × half-month that a correction is fitte
 deals. What does not: the semi-Markov model itself (models/semi_markov.py) and the features (models/features.py).
 
 For each landmark and each of the six half-months after it that a deal enters open, the semi-Markov model expects so many wins
-and losses (its hazard of the half-month). A ridge Poisson regression finds by which factor they differ with the deal's
-features: exp(x β), with the expected number as exposure, so that with no evidence the factor is 1. Rows take part as soon as
-their half-month has passed, whether the deal has ended or not (Prentice and Gloeckler 1978, Biometrics 34; landmarking: van
-Houwelingen 2007, Scandinavian Journal of Statistics 34).
+and losses (its hazard of the half-month). A ridge logistic regression finds the log odds of each: slope × the expected log odds,
+the slope all but free, + x β for the deal's features, drawn to 0. Rows take part as soon as their half-month has passed,
+whether the deal has ended or not (Prentice and Gloeckler 1978, Biometrics 34; landmarking: van Houwelingen 2007,
+Scandinavian Journal of Statistics 34).
 """
 
 from dataclasses import dataclass
@@ -37,18 +37,18 @@ TAIL_SHARE = 0.5
 EVENT_FREE_STRIDE = 5
 """One in so many rows without an event is kept, with that weight."""
 
-UNPENALISED = 3.0
+SLOPE_SD = 3.0
 EFFECT_SD = 0.4
-"""Prior standard deviation of the effect of one unit of a feature on the log hazard."""
+"""Prior standard deviations of the slope, wide enough to leave it free, and of the effect of one unit of a feature on the log odds."""
 
 WON_CAUSE, LOST_CAUSE = range(2)
 
 
 @dataclass(frozen=True)
 class HazardCorrection:
-    """Log factors on the hazards of winning and losing in each half-month ahead.
+    """Log odds of winning and losing in each half-month ahead: ``slope`` × the expected ones, and what features add.
 
-    ``coefficients`` is (won, lost) × design columns, ``by_half_month`` (won, lost) × `HALF_MONTHS_AHEAD`; ``codes`` names the
+    ``slope`` is (won, lost), ``coefficients`` (won, lost) × design columns, ``by_half_month`` (won, lost) × `HALF_MONTHS_AHEAD`; ``codes`` names the
     feature of each column; ``mean`` (columns) is the usual state, from which reasons are counted.
     """
 
@@ -74,14 +74,15 @@ def fit_hazard_correction(model: SemiMarkov, training: TrainingStates, columns: 
     steps = np.arange(1, HALF_MONTHS_AHEAD + 1)
     ends = training.boundaries[np.minimum(training.landmark[:, None] + steps, len(training.boundaries) - 1)]
     begins = np.concatenate([training.states.day[:, None], ends[:, :-1]], axis=1)
-    usable = (ends <= origin_day) & (training.outcome_day[:, None] > begins) & (training.states.day > origin_day - TRAINING_DAYS)[:, None]
+    within = (training.states.day <= origin_day) & (training.states.day > origin_day - TRAINING_DAYS)
+    usable = (ends <= origin_day) & (training.outcome_day[:, None] > begins) & within[:, None]
     ended = usable & (training.outcome_day[:, None] <= ends)
     row, step = np.nonzero(usable)
     event = ended[row, step]
     kept = event | ((row + step) % EVENT_FREE_STRIDE == 0)
     row, step, event = row[kept], step[kept], event[kept]
     # A state that was drawn for many is still one observation: on the whole weights say as much as there are states.
-    weight = training.weight[row] / training.weight.mean() * np.where(event, 1.0, EVENT_FREE_STRIDE) if len(row) else np.zeros(0)
+    weight = training.weight[row] / training.weight[within].mean() * np.where(event, 1.0, EVENT_FREE_STRIDE) if len(row) else np.zeros(0)
     won = training.outcome_won[row]
     x = np.concatenate([columns.values[row], (step[:, None] == np.arange(HALF_MONTHS_AHEAD)).astype(float)], axis=1)
     coefficients = np.zeros((2, 1 + x.shape[1]))
@@ -89,7 +90,7 @@ def fit_hazard_correction(model: SemiMarkov, training: TrainingStates, columns: 
         likely = expected[cause, row, step] >= LEAST_LEARNED
         coefficients[cause] = _fit(x[likely], happened[likely], expected[cause, row[likely], step[likely]], weight[likely])
     deals = columns.values.shape[1]
-    mean = np.average(columns.values, axis=0, weights=training.weight) if len(training.weight) else np.zeros(deals)
+    mean = np.average(columns.values[within], axis=0, weights=training.weight[within]) if within.any() else np.zeros(deals)
     return HazardCorrection(coefficients[:, 0], coefficients[:, 1 : 1 + deals], coefficients[:, 1 + deals :], columns.codes, mean)
 
 
@@ -99,7 +100,7 @@ def _fit(x: np.ndarray, happened: np.ndarray, expected: np.ndarray, weight: np.n
     if not 0 < happened.sum() < len(happened):
         return neutral
     # A deal is seen from up to six landmarks in each half-month: its evidence counts once.
-    scale = np.concatenate([[UNPENALISED], np.full(x.shape[1], EFFECT_SD)])
+    scale = np.concatenate([[SLOPE_SD], np.full(x.shape[1], EFFECT_SD)])
     design = np.concatenate([logit(np.clip(expected, LEAST_EXPECTED, LARGEST_HAZARD))[:, None], x], axis=1)
     with config_context(assume_finite=True, skip_parameter_validation=True):
         model = LogisticRegression(C=1.0 / HALF_MONTHS_AHEAD, solver="newton-cholesky", tol=1e-5, fit_intercept=False, max_iter=50)

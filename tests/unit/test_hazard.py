@@ -9,7 +9,7 @@ from models.deal_facts import DealFacts, is_overwritten, trait_codes
 from models.deal_history import NEVER, WON, day_date, day_number, deal_history
 from models.deal_states import states_of, training_states
 from models.features import FEATURES, Feature, design, owner_effects, reason_figures
-from models.hazard import shares_of
+from models.hazard import fit_hazard_correction, shares_of
 from models.landmarks import month_ends, open_deals
 from models.win_probability import count_history, fit_models, win_probabilities
 from tests.deal_frames import Funnel, draw_deals
@@ -150,3 +150,18 @@ def test_a_change_is_handed_out_in_proportion():
 def test_a_new_feature_is_one_entry(history, monkeypatch):
     monkeypatch.setattr("models.features.FEATURES", (*FEATURES, Feature("day_of_month", lambda states: states.day % 30 / 30)))
     assert "day_of_month" in design(states_of(history, DealFacts.none(), open_deals(history, history.known_day), 1)).codes
+
+
+def test_an_origin_reads_no_landmark_that_came_after_it(history):
+    """Where more deals are open than are drawn, later landmarks must not change what an earlier one weighs."""
+    training = training_states(history, DealFacts.none(), 24, 1)
+    columns = design(training.states)
+    origin = day_number(month_ends(day_date(history.known_day - 90), 1)[0])
+    model = fit_models(count_history(history, 6), origin, **SETTINGS).semi_markov
+    later = training.states.day > origin
+    assert later.any()
+    changed = replace(training, weight=np.where(later, 7.0, training.weight))
+    moved = replace(columns, values=np.where(later[:, None], 9.0, columns.values))
+    left, right = fit_hazard_correction(model, training, columns, origin), fit_hazard_correction(model, changed, moved, origin)
+    for name in ("slope", "coefficients", "by_half_month", "mean"):
+        np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
